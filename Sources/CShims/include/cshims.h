@@ -1,0 +1,52 @@
+// What Swift cannot call by itself: variadic C functions and headers that the Glibc module leaves out.
+#pragma once
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/// A counter that poll(2) can wait on; non-blocking, closed on exec. -1 and errno on failure.
+static inline int pgvigil_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+
+/// An unconnected datagram socket for the service manager's notification address.
+static inline int pgvigil_unix_datagram_socket(void) { return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
+
+/// MHD_start_daemon with every option in one array (terminated by MHD_OPTION_END).
+static inline struct MHD_Daemon *pgvigil_mhd_start(unsigned flags, uint16_t port, MHD_AccessHandlerCallback handler,
+                                                   void *context, struct MHD_OptionItem *options) {
+    return MHD_start_daemon(flags, port, NULL, NULL, handler, context, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+}
+
+/// Names the calling thread; Linux keeps 15 bytes.
+static inline void pgvigil_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+/// A pipe whose ends no child inherits unless told to; -1 and errno on failure.
+int pgvigil_pipe(int ends[2]);
+
+/// How to start a child process; it begins with no signal blocked or ignored.
+struct pgvigil_child {
+    char *const *arguments;    ///< The program, looked up in PATH, and its arguments; ends with NULL.
+    char *const *environment;  ///< Ends with NULL.
+    const char *directory;     ///< NULL for the present one.
+    int streams[3];            ///< What becomes standard input, output and error.
+    int in_new_session;        ///< Non-zero: signals from the terminal do not reach it.
+};
+
+/// Starts a child; returns 0 or an error number.
+int pgvigil_spawn(pid_t *pid, const struct pgvigil_child *child);
+
+/// The socket of a connection, or -1.
+static inline int pgvigil_mhd_socket(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info ? info->connect_fd : -1;
+}
+
+/// What the connection's start callback left for the connection, or null.
+static inline void *pgvigil_mhd_socket_context(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}

@@ -1,0 +1,43 @@
+#define _GNU_SOURCE
+#include "cshims.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+
+int pgvigil_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+static int set_actions(posix_spawn_file_actions_t *actions, const struct pgvigil_child *child) {
+    int error = 0;
+    for (int fd = 0; fd < 3 && !error; fd++) error = posix_spawn_file_actions_adddup2(actions, child->streams[fd], fd);
+    if (!error && child->directory) error = posix_spawn_file_actions_addchdir_np(actions, child->directory);
+    return error;
+}
+
+static int set_attributes(posix_spawnattr_t *attributes, const struct pgvigil_child *child) {
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    if (child->in_new_session) flags |= POSIX_SPAWN_SETSID;
+    int error = posix_spawnattr_setsigmask(attributes, &none);
+    if (!error) error = posix_spawnattr_setsigdefault(attributes, &all);
+    if (!error) error = posix_spawnattr_setflags(attributes, flags);
+    return error;
+}
+
+int pgvigil_spawn(pid_t *pid, const struct pgvigil_child *child) {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error) return error;
+    error = posix_spawnattr_init(&attributes);
+    if (!error) {
+        error = set_actions(&actions, child);
+        if (!error) error = set_attributes(&attributes, child);
+        if (!error) error = posix_spawnp(pid, child->arguments[0], &actions, &attributes, child->arguments, child->environment);
+        posix_spawnattr_destroy(&attributes);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return error;
+}

@@ -1,0 +1,5 @@
+/// Whether the service can do its work.
+enum Readiness: Sendable, Equatable {
+    case ready
+    case notReady(String)
+}

@@ -1,0 +1,49 @@
+/// One flat JSON object of texts, built as bytes.
+struct JSONLine {
+    private let valueLimit: Int
+    private var bytes: [UInt8] = [UInt8(ascii: "{")]
+
+    /// An empty object; of a value with more than `valueLimit` bytes the beginning and an ellipsis are kept.
+    init(valueLimit: Int = .max) { self.valueLimit = valueLimit }
+
+    /// Adds one member.
+    mutating func add(_ key: String, _ value: String) {
+        if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
+        append(key.utf8[...])
+        bytes.append(UInt8(ascii: ":"))
+        let beginning = shortened(value.utf8)
+        append(beginning)
+        guard beginning.endIndex < value.utf8.endIndex else { return }
+        bytes.removeLast()
+        bytes += Array("…\"".utf8)
+    }
+
+    /// The object and its newline.
+    func finished() -> [UInt8] { bytes + [UInt8(ascii: "}"), UInt8(ascii: "\n")] }
+
+    /// The longest beginning within the limit that ends between two characters of Unicode.
+    private func shortened(_ text: String.UTF8View) -> Substring.UTF8View {
+        guard var end = text.index(text.startIndex, offsetBy: valueLimit, limitedBy: text.endIndex) else {
+            return text[...]
+        }
+        while end > text.startIndex, end < text.endIndex, text[end] & 0xc0 == 0x80 { end = text.index(before: end) }
+        return text[..<end]
+    }
+
+    /// Appends a text in quotes.
+    private mutating func append(_ text: Substring.UTF8View) {
+        bytes.append(UInt8(ascii: "\""))
+        for byte in text {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
+            case UInt8(ascii: "\n"): bytes += Array("\\n".utf8)
+            case UInt8(ascii: "\t"): bytes += Array("\\t".utf8)
+            case 0..<32: bytes += Array("\\u00".utf8) + [Self.hex[Int(byte >> 4)], Self.hex[Int(byte & 15)]]
+            default: bytes.append(byte)
+            }
+        }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private static let hex = Array("0123456789abcdef".utf8)
+}

@@ -1,0 +1,92 @@
+import Glibc
+
+/// JSON lines on standard error, one write each, so that lines of many threads never mix.
+///
+/// Fields carry names, codes and numbers; never query texts, addresses with secrets or row values.
+package struct Log: Sendable {
+    /// How grave a line is.
+    package enum Level: Int, Sendable, Comparable, CaseIterable {
+        case debug
+        case info
+        case warning
+        case error
+
+        /// Whether the left level is less grave.
+        package static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
+
+        /// Reads `debug`, `info`, `warning` or `error`.
+        package init?(name: String) {
+            guard let level = Self.allCases.first(where: { "\($0)" == name }) else { return nil }
+            self = level
+        }
+    }
+
+    private let level: Level
+    private let sink: @Sendable ([UInt8]) -> Void
+
+    /// Lines below `level` are dropped; `sink` takes each whole line with its newline.
+    package init(level: Level = .info, sink: @escaping @Sendable ([UInt8]) -> Void = Log.writeToStandardError) {
+        self.level = level
+        self.sink = sink
+    }
+
+    /// A line for the developer.
+    package func debug(_ event: String, _ fields: KeyValuePairs<String, String> = [:]) { line(.debug, event, fields) }
+
+    /// A line about normal work.
+    package func info(_ event: String, _ fields: KeyValuePairs<String, String> = [:]) { line(.info, event, fields) }
+
+    /// A line about something that heals by itself or is worth a look.
+    package func warning(_ event: String, _ fields: KeyValuePairs<String, String> = [:]) {
+        line(.warning, event, fields)
+    }
+
+    /// A line about something that failed.
+    package func error(_ event: String, _ fields: KeyValuePairs<String, String> = [:]) { line(.error, event, fields) }
+
+    /// Writes a line to file descriptor 2, or drops it while nobody reads there.
+    package static let writeToStandardError: @Sendable ([UInt8]) -> Void = {
+        let writer = LineWriter(descriptor: 2)
+        return { writer.write($0) }
+    }()
+
+    /// Hands one line to the sink if it is grave enough.
+    private func line(_ level: Level, _ event: String, _ fields: KeyValuePairs<String, String>) {
+        guard level >= self.level else { return }
+        sink(Self.formatted(level, event, fields))
+    }
+
+    /// A line with its newline; long values are shortened until it has no more than `LineWriter.lineLimit` bytes.
+    static func formatted(_ level: Level, _ event: String, _ fields: KeyValuePairs<String, String>) -> [UInt8] {
+        let time = timestamp()
+        var valueLimit = LineWriter.lineLimit
+        while true {
+            var line = JSONLine(valueLimit: valueLimit)
+            line.add("ts", time)
+            line.add("level", "\(level)")
+            line.add("event", event)
+            for (key, value) in fields { line.add(key, value) }
+            let bytes = line.finished()
+            // Below the limit of 32 even the time would suffer; names and numbers of fields are those of our sources.
+            if bytes.count <= LineWriter.lineLimit || valueLimit <= 32 { return bytes }
+            valueLimit /= 2
+        }
+    }
+
+    /// The present time in UTC with milliseconds, as RFC 3339 writes it.
+    private static func timestamp() -> String {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        var utc = tm()
+        gmtime_r(&now.tv_sec, &utc)
+        func padded(_ number: Int, _ width: Int) -> String {
+            let digits = String(number)
+            return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        }
+        let date = [
+            padded(Int(utc.tm_year) + 1900, 4), padded(Int(utc.tm_mon) + 1, 2), padded(Int(utc.tm_mday), 2),
+        ].joined(separator: "-")
+        let time = [Int(utc.tm_hour), Int(utc.tm_min), Int(utc.tm_sec)].map { padded($0, 2) }.joined(separator: ":")
+        return "\(date)T\(time).\(padded(now.tv_nsec / 1_000_000, 3))Z"
+    }
+}

@@ -1,0 +1,115 @@
+import Postgres
+import Runtime
+
+/// One kept session that executes runs, one at a time, and is cleaned after each.
+final class ExecutionSession: Sendable {
+    /// How a run ended, as far as this session knows.
+    enum Outcome: Sendable, Equatable {
+        case succeeded
+        /// Its status, and the SQLSTATE of the error that was met.
+        case failed(status: String, sqlState: String?)
+        /// The run was no longer ours: nothing of it was done.
+        case stale
+        /// The session was lost; the ledger knows more.
+        case unknown
+    }
+
+    /// Undoes whatever a command may leave behind in its session.
+    private static let reset = """
+        close all; reset session authorization; reset all; deallocate all; unlisten *; \
+        select pg_catalog.pg_advisory_unlock_all(); discard temp; discard sequences
+        """
+    /// What our limit grants the server's beyond its own, and bookkeeping beyond the command.
+    private static let grace = Duration.seconds(10)
+
+    let connection: PostgresConnection
+    /// Names the backend in leases, together with `backendStartedAt`.
+    let backendPID: Int32
+    let backendStartedAt: String
+
+    private init(connection: PostgresConnection, backendPID: Int32, backendStartedAt: String) {
+        self.connection = connection
+        self.backendPID = backendPID
+        self.backendStartedAt = backendStartedAt
+    }
+
+    /// Opens a session and asks which backend it got.
+    static func open(_ configuration: PostgresConfiguration) async throws(PostgresError) -> ExecutionSession {
+        let connection = try await PostgresConnection.connect(configuration)
+        let row = try await connection.query(
+            "select * from monitoring_internal.session_identity()", timeout: Self.grace
+        ).single()
+        return ExecutionSession(
+            connection: connection, backendPID: try row.decode("backend_pid"),
+            backendStartedAt: try row.decode("backend_started_at"))
+    }
+
+    /// Executes a run and writes its end; never throws, since every end is an outcome.
+    func execute(_ run: ClaimedRun) async -> Outcome {
+        var startedAt: ContinuousClock.Instant?
+        do {
+            switch run.mode {
+            case .transaction: try await runInTransaction(run, &startedAt)
+            case .procedure: try await runAtTopLevel(run, &startedAt)
+            }
+            return .succeeded
+        } catch {
+            guard !error.isConnectionLost, error.kind != .connection else { return .unknown }
+            return await fail(run, error, startedAt)
+        }
+    }
+
+    /// The effect and the end in one transaction: they commit together or not at all.
+    private func runInTransaction(
+        _ run: ClaimedRun, _ startedAt: inout ContinuousClock.Instant?
+    ) async throws(PostgresError) {
+        try await connection.execute(
+            "begin; select monitoring_internal.start_run(\(run.id), \(run.fence))", timeout: Self.grace)
+        startedAt = Monotonic.now()
+        // By the extended protocol, which takes one statement and no more; rows are dropped, however many come.
+        let affectedRows = try await connection.run(run.command, timeout: run.timeout + Self.grace)
+        try await connection.execute(
+            "select monitoring_internal.finish_run(\(run.id), \(run.fence), \(affectedRows)); commit; "
+                + Self.reset, timeout: run.timeout + Self.grace)
+    }
+
+    /// A statement that ends transactions by itself; its own end is written afterwards.
+    private func runAtTopLevel(
+        _ run: ClaimedRun, _ startedAt: inout ContinuousClock.Instant?
+    ) async throws(PostgresError) {
+        try await connection.execute(
+            "select monitoring_internal.start_run(\(run.id), \(run.fence))", timeout: Self.grace)
+        let start = Monotonic.now()
+        startedAt = start
+        let affectedRows = try await connection.run(run.command, timeout: run.timeout + Self.grace)
+        let elapsed = start.duration(to: Monotonic.now()).inSeconds * 1000
+        // Unlocked first, so that the next run, which may come as soon as the end is seen, finds the lock free.
+        try await connection.execute(
+            "select pg_catalog.pg_advisory_unlock_all(); "
+                + "select monitoring_internal.finish_run(\(run.id), \(run.fence), \(affectedRows), \(elapsed)); "
+                + Self.reset, timeout: Self.grace)
+    }
+
+    private func fail(
+        _ run: ClaimedRun, _ failure: PostgresError, _ startedAt: ContinuousClock.Instant?
+    ) async -> Outcome {
+        let elapsed = startedAt.map { $0.duration(to: Monotonic.now()).inSeconds * 1000 } ?? 0
+        do {
+            try await connection.execute("rollback; " + Self.reset, timeout: Self.grace)
+            // Refused with the same code when the fence is stale; a job's own statement may raise that code too.
+            let status = try await connection.query(
+                "select monitoring_internal.fail_run($1, $2, $3, $4, $5, $6, $7)",
+                [
+                    String(run.id), String(run.fence), failure.sqlState, failure.message, failure.detail,
+                    failure.hint, String(elapsed),
+                ], timeout: Self.grace
+            ).scalar
+            return .failed(status: status ?? "failed", sqlState: failure.sqlState)
+        } catch {
+            return error.sqlState == Self.staleFence ? .stale : .unknown
+        }
+    }
+
+    /// The run was given to another service, or reaped.
+    private static let staleFence = "PV101"
+}

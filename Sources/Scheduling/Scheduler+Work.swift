@@ -1,0 +1,144 @@
+import Postgres
+import Runtime
+
+extension Scheduler {
+    /// Executes one run and gives its session back.
+    func execute(_ run: ClaimedRun, on session: ExecutionSession) async {
+        let outcome = await session.execute(run)
+        pool.give(back: run, isReusable: outcome != .unknown)
+        note(outcome, of: run)
+        if outcome == .unknown {
+            await session.connection.close()
+            await settle(run)
+        }
+        if state.withLock({ $0.isSaturated }) || outcome == .unknown || shutdown.isRequested { wakeup.signal() }
+    }
+
+    /// Opens one more execution session; the scheduler goes on with those it has when that fails.
+    func openSession() async {
+        do throws(PostgresError) {
+            pool.add(try await ExecutionSession.open(settings.execution))
+            wakeup.signal()
+        } catch {
+            log.warning("no further session for jobs", ["error": error.description])
+            // The room stays taken for a while, so that a full server is not asked in a tight loop.
+            try? await clock.sleep(for: .seconds(1))
+            pool.add(nil)
+        }
+    }
+
+    /// Heartbeats until cancelled: leases, orphans, idle sessions.
+    func beat() async {
+        while (try? await clock.sleep(for: settings.heartbeatInterval)) != nil {
+            for session in pool.removeIdle() { await session.connection.close() }
+            guard let control = state.withLock({ $0.control }), control.connection.isOpen else { continue }
+            do throws(PostgresError) {
+                try await control.extendLeases()
+                await reap(control)
+            } catch {
+                log.warning("heartbeat failed", ["error": error.description])
+            }
+        }
+    }
+
+    /// Settles what lost sessions left behind, whoever's they were.
+    func reap(_ control: ControlSession) async {
+        do throws(PostgresError) {
+            for row in try await control.reap() {
+                log.warning(
+                    "orphaned run",
+                    ["run": row["run_id"] ?? "", "job": row["job_name"] ?? "", "action": row["status"] ?? ""])
+            }
+        } catch {
+            log.warning("reaping failed", ["error": error.description])
+        }
+    }
+
+    /// Brings the file's jobs into force when that is wished; whatever is wrong, the last good state stays.
+    func reloadJobs(_ control: ControlSession) async {
+        // The wish is taken before the file is read: one that comes meanwhile is for the next turn.
+        guard let loadJobs, state.withLock({ Self.takeWish(&$0) }) else { return }
+        do {
+            let jobs = try loadJobs()
+            try await Self.apply(jobs, control, log)
+        } catch let error as PostgresError where error.isConnectionLost || error.kind == .connection {
+            state.withLock { $0.mustReload = true }
+        } catch let error as PostgresError where error.isTransient || error.sqlState == "57014" {
+            // The database was busy, not the file wrong: the wish stands, but must not hold up the jobs there are.
+            log.warning("jobs file is not in force yet, and is tried again", ["error": error.description])
+            state.withLock { state in
+                state.mustReload = true
+                state.reloadNotBefore = Monotonic.now() + settings.reloadPause
+            }
+        } catch {
+            log.error("jobs file is not in force", ["error": "\(error)"])
+        }
+    }
+
+    private static func takeWish(_ state: inout State) -> Bool {
+        guard state.mustReload, state.reloadNotBefore.map({ $0 <= Monotonic.now() }) ?? true else { return false }
+        state.mustReload = false
+        state.reloadNotBefore = nil
+        return true
+    }
+
+    /// Lets running jobs finish, cancels them at the limit, and says goodbye.
+    func drain() async {
+        let deadline = Monotonic.now() + settings.drainLimit
+        if let control = state.withLock({ $0.control }) { try? await control.drain() }
+        while pool.busyCount > 0, Monotonic.now() < deadline, !Task.isCancelled {
+            await wakeup.wait(upTo: Monotonic.now().duration(to: deadline), clock: clock)
+        }
+        guard let control = state.withLock({ $0.control }) else { return }
+        let late = pool.busyBackends
+        if !late.isEmpty { log.warning("drain limit reached, cancelling jobs", ["runs": "\(late.count)"]) }
+        for backend in late { try? await control.cancel(backendPID: backend) }
+        let end = Monotonic.now() + .seconds(5)
+        while pool.busyCount > 0, Monotonic.now() < end, !Task.isCancelled {
+            await wakeup.wait(upTo: Monotonic.now().duration(to: end), clock: clock)
+        }
+        try? await control.leave()
+    }
+
+    /// After a session was lost: the ledger says whether its COMMIT arrived; if not, its lease ends now.
+    private func settle(_ run: ClaimedRun) async {
+        guard let control = state.withLock({ $0.control }) else { return }
+        do throws(PostgresError) {
+            if try await control.abandon(run) { await reap(control) }
+        } catch {
+            log.warning("run is left to the reaper", ["run": "\(run.id)", "error": error.description])
+        }
+    }
+
+    private func note(_ outcome: ExecutionSession.Outcome, of run: ClaimedRun) {
+        state.withLock { state in
+            switch outcome {
+            case .succeeded: state.counts.runs["succeeded", default: 0] += 1
+            case .failed(let status, _): state.counts.runs[status, default: 0] += 1
+            case .stale: state.counts.fenceRejected += 1
+            case .unknown: state.counts.sessionsLost += 1
+            }
+        }
+        switch outcome {
+        case .succeeded: log.debug("run succeeded", ["job": run.jobName, "run": "\(run.id)"])
+        case .failed(let status, let code):
+            log.warning(
+                "run did not succeed",
+                ["job": run.jobName, "run": "\(run.id)", "status": status, "sqlstate": code ?? ""])
+        case .stale: log.warning("stale run refused", ["job": run.jobName, "run": "\(run.id)"])
+        case .unknown: log.warning("session of a run was lost", ["job": run.jobName, "run": "\(run.id)"])
+        }
+    }
+
+    /// Applies jobs and logs what changed.
+    ///
+    /// - Throws: `JobFaults` with every fault.
+    static func apply(_ jobs: JobsDocument, _ control: ControlSession, _ log: Log) async throws {
+        let rows = try await control.apply(jobs)
+        let faults = rows.filter { $0["action"] == "fault" }.map { JobFault(row: $0, source: jobs.source) }
+        guard faults.isEmpty else { throw JobFaults(faults: faults) }
+        for row in rows where row["action"] != "unchanged" {
+            log.info("job applied", ["job": row["job_name"] ?? "", "action": row["action"] ?? ""])
+        }
+    }
+}

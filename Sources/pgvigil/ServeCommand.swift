@@ -1,0 +1,205 @@
+import Collection
+import Configuration
+import EmbeddedPostgres
+import Exporter
+import Migrations
+import Postgres
+import Runtime
+import Scheduling
+
+/// Starts everything, waits for the wish to stop, and ends everything in turn.
+struct ServeCommand {
+    private let invocation: Invocation
+    private let settings: ServeSettings
+    private let log: Log
+    private let manager = ServiceManager(address: ProcessEnvironment.variables()["NOTIFY_SOCKET"])
+
+    /// - Throws: `CommandFault` of status usage.
+    init(invocation: Invocation) throws(CommandFault) {
+        self.invocation = invocation
+        settings = try ServeSettings(invocation)
+        log = Log(level: settings.logLevel)
+    }
+
+    /// Serves until shutdown is asked for.
+    func run() async throws -> ExitStatus {
+        let jobs = try await loadJobsOnce()
+        guard let directory = settings.embeddedDirectory else {
+            return try await serve(conninfo: invocation.value("dsn") ?? "", jobs)
+        }
+        let cluster = try await EmbeddedCluster.start(.init(storage: .persistent(directory: directory)))
+        log.info("embedded server started", ["directory": directory, "version": "\(cluster.majorVersion)"])
+        do {
+            try await Self.createDatabase(cluster)
+            Terminal.print("look inside with: \(cluster.psqlCommand(database: Self.database))")
+            let administrator = cluster.conninfo(database: Self.database)
+            try await prepareSchema(administrator)
+            try await Self.createServiceRole(administrator)
+            let status = try await serve(
+                conninfo: cluster.conninfo(database: Self.database, user: Self.serviceRole), jobs)
+            await cluster.stop()
+            return status
+        } catch {
+            await cluster.stop()
+            throw error
+        }
+    }
+
+    /// The database of an embedded server.
+    private static let database = "pgvigil"
+
+    private static func createDatabase(_ cluster: EmbeddedCluster) async throws {
+        do {
+            try await cluster.createDatabase(database)
+        } catch let error as PostgresError where error.sqlState == "42P04" {
+            // It is there from an earlier start.
+            return
+        }
+    }
+
+    /// The login of the service in an embedded server: jobs run with its rights, so it is no superuser.
+    private static let serviceRole = "pgvigil"
+
+    private static func createServiceRole(_ conninfo: String) async throws {
+        let connection = try await PostgresConnection.connect(
+            PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil serve"))
+        // An earlier start may have made it.
+        let exists = try await connection.query("select to_regrole($1) is not null", [serviceRole]).first?[0] == "t"
+        if !exists { try await connection.execute("create role \(serviceRole) login in role monitoring_service") }
+        await connection.close()
+    }
+
+    // MARK: Serving
+
+    private func serve(conninfo: String, _ jobs: JobsFile?) async throws -> ExitStatus {
+        let exporter = try makeExporter(conninfo, schemaVersion: try Self.newestMigration())
+        if settings.embeddedDirectory == nil { try await prepareSchema(conninfo) }
+        try await warnOfSuperuser(conninfo)
+        let shutdown = invocation.shutdown
+        let scheduler = Scheduler(
+            settings: schedulerSettings(conninfo), shutdown: shutdown, log: log, loadJobs: jobsLoader(jobs))
+        let collection = CollectionService(
+            configuration: PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil collector"),
+            instanceID: scheduler.instance.description, sessions: settings.collectSessions, shutdown: shutdown, log: log
+        )
+        exporter.registry.add(SchedulerMetrics(scheduler: scheduler))
+        invocation.onReload { [log] in
+            log.info("reload asked for")
+            scheduler.reload()
+        }
+        let group = ServiceGroup(
+            services: [exporter, scheduler, collection], shutdown: shutdown, drainLimit: settings.drain + .seconds(8),
+            log: log)
+        manager.notify(.ready)
+        log.info("serving", ["version": Program.version, "url": "http://\(settings.address.host):\(exporter.port)/"])
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { [manager, log] in
+                await shutdown.wait()
+                manager.notify(.stopping)
+                log.info("stopping")
+            }
+            try await group.run()
+        }
+        log.info("stopped")
+        return .ok
+    }
+
+    /// Jobs run with the rights of this login: who may schedule one could do all that a superuser may.
+    private func warnOfSuperuser(_ conninfo: String) async throws {
+        let connection = try await PostgresConnection.connect(
+            PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil serve"))
+        let rows = try await connection.query("select current_setting('is_superuser')")
+        await connection.close()
+        guard rows.first?[0] == "on" else { return }
+        log.warning("serving as a superuser, whose rights every job has; log in as a member of monitoring_service")
+    }
+
+    /// Takes the port before anything is changed in the database.
+    private func makeExporter(_ conninfo: String, schemaVersion: String) throws -> Exporter {
+        var configuration = ExporterConfiguration(
+            host: settings.address.host, port: settings.address.port,
+            database: PostgresConfiguration(
+                conninfo: conninfo, applicationName: "pgvigil exporter", connectTimeout: .seconds(5)),
+            version: Program.version, schemaVersion: schemaVersion)
+        configuration.cacheLifetime = settings.pageCache
+        do {
+            return try Exporter(configuration, shutdown: invocation.shutdown, log: log)
+        } catch {
+            throw CommandFault(
+                error.isPortTaken ? .portTaken : .failed, error.description,
+                remedy: "choose another address with --listen HOST:PORT or PGVIGIL_LISTEN")
+        }
+    }
+
+    private static func newestMigration() throws -> String {
+        let folder = "migrations/"
+        let names = try SQLSource.embedded.files().map(\.path).filter { $0.hasPrefix(folder) }
+        return names.map { String($0.dropFirst(folder.count).prefix(4)) }.max() ?? ""
+    }
+
+    /// Migrates when told to; else refuses a database that is not as this program needs it.
+    private func prepareSchema(_ conninfo: String) async throws {
+        let migrator = Migrator(
+            database: PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil migrate"),
+            options: Migrator.Options(toolVersion: Program.version))
+        let status = try await migrator.status()
+        if let fault = status.servingFault { throw fault }
+        if settings.migrates, !status.faults.contains(where: { $0.kind == .newerSchema }) {
+            let outcome = try await invocation.shutdown.withCancellationOnRequest { try await migrator.up() }
+            if !outcome.changedNothing { log.info("migrated", ["applied": "\(outcome.applied.count)"]) }
+            return
+        }
+        guard status.pending.isEmpty else {
+            throw CommandFault(
+                .driftOrPending, "the database lacks \(status.pending.count) migrations",
+                remedy: "run: pgvigil migrate up, with the same --dsn; or add --migrate")
+        }
+        if !status.changedFiles.isEmpty {
+            log.warning(
+                "the database's functions are of another version; run: pgvigil migrate up",
+                ["files": "\(status.changedFiles.count)"])
+        }
+    }
+
+    // MARK: Jobs
+
+    private func schedulerSettings(_ conninfo: String) -> SchedulerSettings {
+        var scheduling = SchedulerSettings(conninfo: conninfo, version: Program.version)
+        scheduling.maximumSessions = settings.jobSessions
+        scheduling.minimumSessions = min(scheduling.minimumSessions, settings.jobSessions)
+        scheduling.drainLimit = settings.drain
+        return scheduling
+    }
+
+    /// A file that is wrong from the start ends the command; later on the jobs in force stay.
+    private func loadJobsOnce() async throws -> JobsFile? {
+        guard let path = settings.jobsPath else { return nil }
+        do {
+            return try JobsFile.load(path: path)
+        } catch {
+            let database = settings.embeddedDirectory == nil ? invocation.database() : nil
+            let faults = await JobsFileCommand.allFaults(of: error, database)
+            for fault in faults { Terminal.printError("\(fault)") }
+            throw CommandFault(.usage, "\(path) is not accepted", remedy: "mend the \(faults.count) faults above")
+        }
+    }
+
+    private static func readableFile(_ path: String) throws(ConfigurationError) -> JobsFile {
+        do {
+            return try JobsFile.load(path: path)
+        } catch {
+            guard let file = error.readable else { throw error }
+            return file
+        }
+    }
+
+    private func jobsLoader(_ first: JobsFile?) -> (@Sendable () throws -> JobsDocument)? {
+        guard let path = first?.path else { return nil }
+        let source = String(path.split(separator: "/").last ?? "")
+        return {
+            // A file with faults goes to the database too, which adds those it finds and refuses it.
+            let file = try Self.readableFile(path)
+            return JobsDocument(source: source, generation: file.generation, json: file.json)
+        }
+    }
+}

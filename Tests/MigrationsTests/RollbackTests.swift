@@ -1,0 +1,84 @@
+import Migrations
+import Postgres
+import TestSupport
+import Testing
+
+/// Every file that undoes a migration is executed: applied, undone, and applied again.
+@Suite struct RollbackTests {
+    @Test("every migration with a down file is undone without a trace, and applied again alike")
+    func everyDownFile() async throws {
+        let files = try SQLSource.embedded.files().filter { $0.path.hasPrefix("migrations/") }
+        let migrations = files.filter { !$0.path.hasSuffix(".down.sql") }.sorted { $0.path < $1.path }
+        var undone = 0
+        try await TestDatabase.withDatabase(.empty) { database in
+            for migration in migrations {
+                let before = try await State.of(database)
+                try await run(migration, database)
+                let down = files.first { $0.path == migration.path.dropLast(4) + ".down.sql" }
+                guard let down else { continue }
+                let after = try await State.of(database)
+                #expect(!Catalog.differences(before.catalog, after.catalog).isEmpty || before.rows != after.rows)
+                try await run(down, database)
+                #expect(try await State.of(database).differences(from: before) == [], "\(down.path)")
+                try await run(migration, database)
+                #expect(try await State.of(database).differences(from: after) == [], "\(migration.path)")
+                undone += 1
+            }
+        }
+        #expect(undone >= 7)
+    }
+
+    @Test("a file that forgets a column or a row does not pass for one that undoes")
+    func forgetful() async throws {
+        try await TestDatabase.withDatabase { database in
+            let before = try await State.of(database)
+            try await Installation.withConnection(database) { connection in
+                try await connection.execute("alter table monitoring.tenants add column forgotten integer")
+            }
+            #expect(try await State.of(database).differences(from: before).count >= 1)
+            try await Installation.withConnection(database) { connection in
+                try await connection.execute("alter table monitoring.tenants drop column forgotten")
+                try await connection.execute("delete from monitoring.settings where name = 'store.max_past'")
+            }
+            #expect(try await State.of(database).differences(from: before).count >= 1)
+        }
+    }
+
+    private func run(_ file: SQLFile, _ database: Database) async throws {
+        try await Installation.withConnection(database) { connection in
+            let asInstaller = file.text.contains("--! as-installer")
+            let role = asInstaller ? "reset role;" : "set role monitoring_owner;"
+            try await connection.execute("begin; \(role)\n\(file.text)\ncommit")
+        }
+    }
+
+    /// What a database holds: its catalogue, and the rows of each table.
+    private struct State {
+        let catalog: [CatalogObject]
+        let rows: [String: String]
+
+        static func of(_ database: Database) async throws -> State {
+            let rows = try await Installation.withConnection(database) { connection in
+                try await connection.query(Self.counts)
+            }
+            var counted: [String: String] = [:]
+            for row in rows { counted[row["name"] ?? ""] = row["count"] }
+            return State(catalog: try await Installation.catalog(database), rows: counted)
+        }
+
+        func differences(from other: State) -> [String] {
+            let names = Set(rows.keys).union(other.rows.keys).sorted()
+            return Catalog.differences(other.catalog, catalog)
+                + names.filter { rows[$0] != other.rows[$0] }.map { "rows of \($0)" }
+        }
+
+        private static let counts = """
+            select c.oid::regclass::text as name,
+                (xpath('//count/text()', query_to_xml(
+                    format('select count(*) as count from %s', c.oid::regclass), true, false, '')))[1]::text as count
+            from pg_class as c
+            inner join pg_namespace as n on n.oid = c.relnamespace
+            where c.relkind in ('r', 'p') and n.nspname like 'monitoring%'
+            """
+    }
+}

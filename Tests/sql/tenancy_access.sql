@@ -1,0 +1,206 @@
+-- The catalogue loop: every relation and every set-returning function, by every role, for two tenants.
+-- Nothing is listed twice: a new relation without a rule here fails until its place is decided and its rows are seeded.
+begin;
+set local search_path = tap, pg_catalog;
+set local client_min_messages = warning;
+select no_plan();
+
+create role pgvigil_test_a login;
+create role pgvigil_test_b login;
+create role pgvigil_test_none login;
+create role pgvigil_test_stranger login;
+grant monitoring_reader to pgvigil_test_a, pgvigil_test_b, pgvigil_test_none;
+
+-- Two tenants with rows of every kind ------------------------------------------------------------------------------
+select monitoring.create_tenant('acme');
+select monitoring.create_tenant('globex');
+select monitoring.add_tenant_member('pgvigil_test_a', 'acme');
+select monitoring.add_tenant_member('pgvigil_test_b', 'globex');
+
+do $$
+declare
+    v_tenant_id uuid;
+begin
+    -- One call a tenant: the ingest function takes one tenant at a time.
+    for v_tenant_id in select t.tenant_id from monitoring.tenants as t where not t.is_system loop
+        perform monitoring.ingest_samples(
+            array['app_requests_total', 'app_requests_total', 'not a name'],
+            array['{"host": "one"}', '{"host": "two"}', '{}']::jsonb[],
+            array[1.0, 2.0, 3.0], array[now(), now(), now()], v_tenant_id);
+    end loop;
+end
+$$;
+
+-- What a role reads of a relation: rows of its own tenants, rows of others; or the SQLSTATE.
+create function pg_temp.rows_as(p_role name, p_from text, p_column name, p_own uuid[], out own bigint, out foreign_rows bigint,
+    out failure text)
+language plpgsql as $$
+begin
+    begin
+        execute format('set local role %I', p_role);
+        execute format(
+            'select count(*) filter (where %1$I = any ($1)), count(*) filter (where not (%1$I = any ($1)) or %1$I is null) from %2$s',
+            p_column, p_from) into own, foreign_rows using p_own;
+        execute 'reset role';
+    exception when others then
+        failure := sqlstate;
+    end;
+end
+$$;
+
+-- Relations that carry a tenant, and set-returning functions callable without arguments that return one.
+create temporary table tenant_source as
+select c.oid::regclass::text as source, a.attname as tenant_column, c.oid as relation, null::oid as function,
+    c.relkind in ('r', 'p') as is_table
+from pg_class as c
+join pg_namespace as n on n.oid = c.relnamespace
+join pg_attribute as a on a.attrelid = c.oid and not a.attisdropped
+    and a.attname in ('tenant_id', 'business_id', 'organization_id')
+where n.nspname in ('monitoring', 'monitoring_internal') and c.relkind in ('r', 'p', 'v', 'm')
+union all
+select p.oid::regproc::text || '()', a.name, null, p.oid, false
+from pg_proc as p
+join pg_namespace as n on n.oid = p.pronamespace
+cross join lateral unnest(p.proargnames, p.proargmodes) as a (name, mode)
+where n.nspname in ('monitoring', 'monitoring_internal') and p.proretset and p.pronargs = p.pronargdefaults
+    and a.mode in ('t', 'o') and a.name in ('tenant_id', 'business_id', 'organization_id');
+
+create temporary table reader as
+select r.role_name, array(select t.tenant_id from monitoring.tenants as t where t.name = r.tenant_name) as own
+from (values ('pgvigil_test_a'::name, 'acme'), ('pgvigil_test_b', 'globex'), ('pgvigil_test_none', null))
+    as r (role_name, tenant_name);
+
+create temporary table seen as
+select s.source, s.tenant_column, s.is_table, s.relation, r.role_name, r.own, v.own as own_rows, v.foreign_rows, v.failure
+from tenant_source as s
+cross join reader as r
+cross join lateral pg_temp.rows_as(r.role_name, s.source, s.tenant_column, r.own) as v;
+
+select ok(count(*) >= 4, 'the catalogue has relations that carry a tenant') from tenant_source;
+
+select is(
+    (select string_agg(format('%s as %s: %s', source, role_name, foreign_rows), '; ') from seen where foreign_rows > 0), null,
+    'no tenant sees a row of another, in any relation or function');
+select is(
+    (select string_agg(source || ' as ' || role_name, '; ') from seen where role_name = 'pgvigil_test_none' and own_rows > 0),
+    null, 'a reader of no tenant sees no row at all');
+select is(
+    (select string_agg(format('%s as %s: %s', source, role_name, failure), '; ') from seen
+     where failure is not null and failure <> '42501'), null,
+    'what a reader may not read is refused as such, and nothing else fails');
+select is(
+    (select string_agg(source || ' as ' || role_name, '; ' order by source) from seen
+     where failure is null and role_name <> 'pgvigil_test_none' and own_rows = 0), null,
+    'each tenant sees rows of its own wherever it may read (seed what is new here)');
+
+-- The gate of each tenant table is a row policy, or nobody but operators holds a right on it ----------------------------
+select is(
+    (select string_agg(s.source, '; ' order by s.source) from tenant_source as s
+     join pg_class as c on c.oid = s.relation
+     where s.is_table and not c.relrowsecurity
+        and exists (
+            select 1 from unnest(array['monitoring_reader', 'monitoring_analyst', 'monitoring_collector']) as role_name
+            where has_table_privilege(role_name, s.relation, 'select'))), null,
+    'every tenant table that readers may read has row security');
+select is(
+    (select string_agg(p.polrelid::regclass || '.' || p.polname, '; ') from pg_policy as p
+     join pg_class as c on c.oid = p.polrelid
+     where c.relnamespace in ('monitoring'::regnamespace, 'monitoring_internal'::regnamespace)
+        and pg_get_expr(p.polqual, p.polrelid) !~ 'visible_tenant_ids'), null,
+    'every row policy asks visible_tenant_ids');
+select is(
+    (select string_agg(c.oid::regclass::text, '; ' order by c.oid::regclass::text) from pg_class as c
+     where c.relnamespace = 'monitoring'::regnamespace and c.relkind = 'v'
+        and not coalesce(c.reloptions @> array['security_invoker=true'], false)
+        and not (
+            coalesce(c.reloptions @> array['security_barrier=true'], false)
+            and pg_get_viewdef(c.oid) ~ 'visible_tenant_ids')), null,
+    'a view has invoker rights, or is a barrier with the tenant predicate inside');
+
+-- Rights, relation by relation -------------------------------------------------------------------------------------
+create temporary table holding as
+select c.oid::regclass::text as relation, n.nspname as schema_name, c.relkind, role_name,
+    array(
+        select privilege from unnest(array['select', 'insert', 'update', 'delete', 'truncate']) as privilege
+        where has_table_privilege(role_name, c.oid, privilege)) as privileges
+from pg_class as c
+join pg_namespace as n on n.oid = c.relnamespace
+cross join unnest(array[
+    'monitoring_admin', 'monitoring_service', 'monitoring_collector', 'monitoring_analyst', 'monitoring_reader',
+    'monitoring_exporter', 'pgvigil_test_stranger']) as role_name
+where n.nspname in ('monitoring', 'monitoring_internal', 'monitoring_partitions') and c.relkind in ('r', 'p', 'v', 'm');
+
+select is(
+    (select string_agg(relation || ' by ' || role_name, '; ') from holding
+     where schema_name = 'monitoring_partitions' and privileges <> '{}'), null,
+    'no partition is reachable but through its parent');
+select is(
+    (select string_agg(relation, '; ') from holding where role_name = 'pgvigil_test_stranger' and privileges <> '{}'), null,
+    'a role without a grant holds nothing');
+select is(
+    (select string_agg(distinct relation, '; ') from holding
+     where relation in ('monitoring.samples', 'monitoring_internal.staged_samples') and 'select' = any (privileges)), null,
+    'samples and their staging are granted to no reader');
+select is(
+    (select string_agg(relation || ' by ' || role_name, '; ') from holding
+     where role_name in ('monitoring_reader', 'monitoring_analyst', 'monitoring_exporter')
+        and privileges && array['insert', 'update', 'delete', 'truncate']), null,
+    'who reads changes nothing');
+select is(
+    (select string_agg(relation || ' by ' || role_name, '; ') from holding
+     where 'truncate' = any (privileges)), null,
+    'nobody but the owner truncates');
+select is(
+    (select string_agg(relation || ' by ' || role_name, '; ' order by relation) from holding
+     where schema_name = 'monitoring_internal' and relkind in ('r', 'p') and privileges <> '{}'
+        and (relation, role_name) not in (
+            ('monitoring_internal.reloaded_objects', 'monitoring_admin'),
+            ('monitoring_internal.reloaded_objects', 'monitoring_service'),
+            ('monitoring_internal.staged_samples', 'monitoring_admin'),
+            ('monitoring_internal.staged_samples', 'monitoring_service'),
+            ('monitoring_internal.staged_samples', 'monitoring_collector'))), null,
+    'internal tables are reached through functions');
+
+-- A table made tomorrow is nobody's until grants.sql says so.
+set local role monitoring_owner;
+create table monitoring.made_tomorrow (secret text);
+create function monitoring.called_tomorrow() returns integer language sql return 1;
+reset role;
+select is(
+    (select string_agg(role_name, '; ') from unnest(array[
+        'monitoring_admin', 'monitoring_service', 'monitoring_collector', 'monitoring_analyst', 'monitoring_reader',
+        'monitoring_exporter', 'pgvigil_test_stranger']) as role_name
+     where has_table_privilege(role_name, 'monitoring.made_tomorrow', 'select')
+        or has_function_privilege(role_name, 'monitoring.called_tomorrow()', 'execute')), null,
+    'a future table or function is granted to nobody');
+
+-- Functions ----------------------------------------------------------------------------------------------------------
+create temporary table executable as
+select p.oid::regprocedure::text as function, n.nspname as schema_name, role_name, p.prosecdef, p.provolatile
+from pg_proc as p
+join pg_namespace as n on n.oid = p.pronamespace
+cross join unnest(array[
+    'monitoring_admin', 'monitoring_service', 'monitoring_collector', 'monitoring_analyst', 'monitoring_reader',
+    'monitoring_exporter', 'pgvigil_test_stranger']) as role_name
+where n.nspname in ('monitoring', 'monitoring_internal', 'monitoring_partitions')
+    and p.proname <> 'called_tomorrow'
+    and has_function_privilege(role_name, p.oid, 'execute');
+select is(
+    (select string_agg(function, '; ') from executable where role_name = 'pgvigil_test_stranger'), null,
+    'PUBLIC can execute nothing');
+select is(
+    (select string_agg(function || ' by ' || role_name, '; ') from executable
+     where function ~ '_at\('
+        -- Reading as of a time, with one's own rights, harms nobody.
+        and (prosecdef or provolatile = 'v')
+        -- Takes null from them: with a time it calls what only the owner may (the next test).
+        and function <> 'monitoring_internal.maintain_partitions_at(timestamp with time zone)'), null,
+    'forms that take the time are the owner''s alone');
+set local role monitoring_service;
+select throws_ok(
+    $$ call monitoring_internal.maintain_partitions_at(now() + interval '100 years') $$, '42501', null,
+    'the service cannot maintain partitions as of another time');
+reset role;
+
+select * from finish();
+rollback;

@@ -1,0 +1,186 @@
+-- export/exposition.sql: the page of stored metrics in the Prometheus text format 0.0.4.
+-- Owns exposition_header, exposition_fact_names, exposition_facts_at, exposition_chunks_at,
+-- export_metrics_prometheus_lines, export_metrics_prometheus. Writes nothing.
+-- Concurrency: reads at one snapshot, takes no lock that anything waits for.
+
+-- HELP and TYPE of one family.
+create or replace function monitoring_internal.exposition_header(p_family_name text, p_family_type text, p_help text)
+returns text
+language sql immutable parallel safe
+begin atomic
+    select pg_catalog.format(
+        E'# HELP %1$s %3$s\n# TYPE %1$s %2$s\n',
+        p_family_name, p_family_type,
+        pg_catalog.replace(
+            pg_catalog.replace(
+                coalesce(nullif(p_help, ''), 'A stored metric without a description.'), '\', '\\'),
+            E'\n', '\n'));
+end;
+
+comment on function monitoring_internal.exposition_header(text, text, text) is
+    'The HELP and TYPE lines of one family, the help text escaped.';
+
+-- Names of the families that exposition_facts_at writes: a stored family of the same name stays off the page.
+create or replace function monitoring_internal.exposition_fact_names()
+returns text[]
+language sql immutable parallel safe
+begin atomic
+    select array[
+        'pgvigil_up', 'pgvigil_schema_info', 'pgvigil_export_families', 'pgvigil_export_series',
+        'pgvigil_export_left_out_series', 'pgvigil_export_folded_series', 'pgvigil_export_sample_age_seconds'];
+end;
+
+comment on function monitoring_internal.exposition_fact_names() is
+    'Names of the families by which the exposition page describes itself.';
+
+-- The page's families about itself. Some are always there, so that a page without series is no failure.
+-- Units: p_tally is an array of objects (family_name, verdict, series, oldest, newest), one a family and verdict.
+create or replace function monitoring_internal.exposition_facts_at(p_now timestamptz, p_tally jsonb)
+returns text
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    with tally as (
+        select entry.*
+        from jsonb_to_recordset(p_tally)
+            as entry (family_name text, verdict text, series bigint, oldest timestamptz, newest timestamptz)
+    ),
+    shown as (
+        select
+            count(*) as families, coalesce(sum(tally.series), 0) as series, p_now - min(tally.oldest) as oldest,
+            p_now - max(tally.newest) as newest
+        from tally
+        where tally.verdict is null
+    ),
+    fact (place, name, help, rest) as (
+        select 1, 'pgvigil_up', 'Whether the store of pgvigil answered.', ' 1'
+        union all
+        select
+            2, 'pgvigil_schema_info', 'Version of the store''s newest migration.',
+            format('{version="%s"} 1', max(applied.version))
+        from monitoring.schema_migrations as applied
+        union all
+        select 3, 'pgvigil_export_families', 'Metric families on this page.', ' ' || shown.families from shown
+        union all
+        select 4, 'pgvigil_export_series', 'Series of the store on this page.', ' ' || shown.series from shown
+        union all
+        select
+            5, 'pgvigil_export_left_out_series', 'Current series of the store that are not on this page.',
+            format('{reason="%s"} %s', reason.name, coalesce(sum(tally.series), 0))
+        from unnest('{duplicate,malformed,reserved_name,series_cap}'::text[]) as reason (name)
+        left join tally on tally.verdict = reason.name
+        group by reason.name
+        union all
+        select
+            6, 'pgvigil_export_folded_series', 'Series beyond the setting export.max_series_per_family.',
+            format('{metric="%s"} %s', tally.family_name, tally.series)
+        from tally
+        where tally.verdict = 'series_cap'
+        union all
+        select
+            7, 'pgvigil_export_sample_age_seconds', 'Age of the oldest and of the newest value on this page.',
+            format('{sample="%s"} %s', age.sample, extract(epoch from age.length))
+        from shown, lateral (values ('oldest', shown.oldest), ('newest', shown.newest)) as age (sample, length)
+        where age.length is not null
+    )
+    select string_agg(
+        monitoring_internal.exposition_header(family.name, 'gauge', family.help) || family.lines, ''
+        order by family.place)
+    from (
+        select
+            fact.place, fact.name, fact.help,
+            string_agg(fact.name || fact.rest || E'\n', '' order by fact.rest) as lines
+        from fact
+        group by fact.place, fact.name, fact.help
+    ) as family;
+$$;
+
+comment on function monitoring_internal.exposition_facts_at(timestamptz, jsonb) is
+    'The families of the exposition page that describe the page itself, as text.';
+
+-- The page in pieces of whole lines, in order: families by name, at most 4096 series a piece, then the facts.
+-- Work memory: a page of 100,000 series is sorted in memory; compiling its plan would cost more than running it.
+create or replace function monitoring_internal.exposition_chunks_at(p_now timestamptz, p_excluded text[])
+returns setof text
+language sql stable parallel restricted
+set search_path = pg_catalog, pg_temp
+set work_mem = '64MB'
+set jit = off
+set extra_float_digits = 1
+as $$
+    with chunk as (
+        select
+            point.family_number, point.verdict,
+            case when point.group_list is null then point.series_id / 4096 else 0 end as block,
+            count(*) as series, min(point.sampled_at) as oldest, max(point.sampled_at) as newest,
+            string_agg(
+                point.metric_name || coalesce('{' || nullif(point.label_list, '') || '} ', ' ')
+                || monitoring_internal.exposition_number(point.value) || E'\n',
+                '' order by point.group_list, point.metric_name, point.bound, point.series_id) as lines
+        from monitoring_internal.sound_points as point
+        group by 1, 2, 3
+    ),
+    family_chunk as materialized (
+        select
+            family.family_name, family.family_type, family.help, chunk.family_number, chunk.block, chunk.series,
+            chunk.oldest, chunk.newest, chunk.lines,
+            case
+                when family.family_name = any (p_excluded || monitoring_internal.exposition_fact_names())
+                then 'reserved_name'
+                else chunk.verdict
+            end as verdict
+        from chunk
+        inner join monitoring_internal.exposed_families as family
+            on family.family_number = chunk.family_number and family.is_first
+    ),
+    tally as (
+        select
+            part.family_number, part.family_name, part.family_type, part.help, part.verdict,
+            sum(part.series) as series, min(part.oldest) as oldest, max(part.newest) as newest
+        from family_chunk as part
+        group by 1, 2, 3, 4, 5
+    ),
+    piece (family_number, block, lines) as (
+        select part.family_number, part.block, part.lines from family_chunk as part where part.verdict is null
+        union all
+        select
+            tally.family_number, -1,
+            monitoring_internal.exposition_header(tally.family_name, tally.family_type, tally.help)
+        from tally
+        where tally.verdict is null
+        union all
+        select null, 0, monitoring_internal.exposition_facts_at(p_now, coalesce(jsonb_agg(tally), '[]'))
+        from tally
+    )
+    select piece.lines from piece order by piece.family_number nulls last, piece.block;
+$$;
+
+comment on function monitoring_internal.exposition_chunks_at(timestamptz, text[]) is
+    'The exposition page in pieces, ages measured from the given time; families of the given names are left out.';
+
+-- The page in pieces, for a client that streams it: select monitoring.export_metrics_prometheus_lines().
+-- Units: excluded_names are names of families that the client adds itself.
+create or replace function monitoring.export_metrics_prometheus_lines(excluded_names text[] default '{}')
+returns setof text
+language sql stable parallel restricted
+set search_path = pg_catalog, pg_temp
+as $$
+    select monitoring_internal.exposition_chunks_at(
+        now(), coalesce(export_metrics_prometheus_lines.excluded_names, '{}'));
+$$;
+
+comment on function monitoring.export_metrics_prometheus_lines(text[]) is
+    'The page of export_metrics_prometheus() in pieces of whole lines, in order, without families of the given names.';
+
+-- The newest value of every series that is not stale, for the tenants that the caller may see.
+create or replace function monitoring.export_metrics_prometheus()
+returns text
+language sql stable parallel restricted
+set search_path = pg_catalog, pg_temp
+as $$
+    select string_agg(piece.lines, '' order by piece.place)
+    from monitoring.export_metrics_prometheus_lines() with ordinality as piece (lines, place);
+$$;
+
+comment on function monitoring.export_metrics_prometheus() is
+    'All current metrics that the caller may see, as one page of the Prometheus text format 0.0.4.';

@@ -1,0 +1,149 @@
+-- scheduling/list.sql: what pgvigil jobs shows, as text for a terminal.
+-- Owns list_jobs_at, list_jobs, list_upcoming_at, list_upcoming, list_runs, describe_job. Writes nothing.
+-- Concurrency: reads with the caller's rights, so each role sees what it may.
+
+-- A length of time between now and then, short enough for a table: 5s, 12m, 3h, 2d; in the past with "ago".
+create or replace function monitoring_internal.brief_distance(p_from timestamptz, p_to timestamptz)
+returns text
+language sql immutable parallel safe
+begin atomic
+    select case when d.seconds < 0 then '' else 'in ' end
+        || case
+            when abs(d.seconds) < 100 then round(abs(d.seconds)) || 's'
+            when abs(d.seconds) < 6000 then round(abs(d.seconds) / 60) || 'm'
+            when abs(d.seconds) < 172800 then round(abs(d.seconds) / 3600) || 'h'
+            else round(abs(d.seconds) / 86400) || 'd'
+        end
+        || case when d.seconds < 0 then ' ago' else '' end
+    from (select extract(epoch from p_to - p_from)) as d (seconds);
+end;
+
+comment on function monitoring_internal.brief_distance(timestamptz, timestamptz) is
+    'How far a moment is from another, for a table: in 5s, 12m ago.';
+
+-- The jobs in force as of p_now.
+create or replace function monitoring_internal.list_jobs_at(p_now timestamptz)
+returns table (
+    name text, schedule text, state text, next text, last text, succeeded bigint, not_succeeded bigint, source text)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+    select status.name, status.schedule, status.state,
+        coalesce(monitoring_internal.brief_distance(p_now, status.next_due_at), '-'),
+        coalesce(monitoring_internal.brief_distance(p_now, status.last_finished_at), 'never'),
+        status.succeeded_total,
+        status.failed_total + status.timed_out_total + status.cancelled_total + status.skipped_total
+            + status.missed_total + status.uncertain_total,
+        status.source || coalesce(':' || status.source_line, '')
+    from monitoring.job_status as status
+    order by status.name;
+end;
+$$;
+
+comment on function monitoring_internal.list_jobs_at(timestamptz) is 'The jobs in force, for a table, as of p_now.';
+
+-- The jobs in force.
+create or replace function monitoring_internal.list_jobs()
+returns table (
+    name text, schedule text, state text, next text, last text, succeeded bigint, not_succeeded bigint, source text)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query select job.* from monitoring_internal.list_jobs_at(clock_timestamp()) as job;
+end;
+$$;
+
+comment on function monitoring_internal.list_jobs() is 'The jobs in force, for a table.';
+
+-- The next p_limit starts as of p_now, each job once.
+create or replace function monitoring_internal.list_upcoming_at(p_limit integer, p_now timestamptz)
+returns table (name text, next text, slot_at timestamptz, local_at timestamp, time_zone text, schedule text)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+    select job.name, monitoring_internal.brief_distance(p_now, job.next_due_at), job.next_slot_at, job.local_at,
+        job.time_zone, job.schedule
+    from monitoring.upcoming_jobs as job
+    order by job.next_due_at, job.name
+    limit p_limit;
+end;
+$$;
+
+comment on function monitoring_internal.list_upcoming_at(integer, timestamptz) is
+    'The next starts, for a table, as of p_now.';
+
+-- The next p_limit starts, each job once.
+create or replace function monitoring_internal.list_upcoming(p_limit integer)
+returns table (name text, next text, slot_at timestamptz, local_at timestamp, time_zone text, schedule text)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query select job.* from monitoring_internal.list_upcoming_at(p_limit, clock_timestamp()) as job;
+end;
+$$;
+
+comment on function monitoring_internal.list_upcoming(integer) is 'The next starts, for a table.';
+
+-- The latest p_limit runs, of one job or of all, open ones first.
+create or replace function monitoring_internal.list_runs(p_name text, p_limit integer)
+returns table (
+    name text, slot_at timestamptz, trigger text, status text, reason text, slots bigint, late_ms bigint,
+    took_ms bigint, sqlstate text, message text)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+    select run.name, run.slot, run.trigger, run.status, coalesce(run.reason, ''), run.slot_count::bigint,
+        round(run.lateness_seconds * 1000)::bigint, round(run.run_seconds * 1000)::bigint,
+        coalesce(run.sqlstate, ''), coalesce(run.message, '')
+    from monitoring.job_history as run
+    where run.name = p_name or p_name is null
+    order by run.finished_at desc nulls first, run.slot desc
+    limit p_limit;
+end;
+$$;
+
+comment on function monitoring_internal.list_runs(text, integer) is
+    'The latest runs of one job, or of all, for a table.';
+
+-- Everything that is known of one job, as pairs.
+-- Raises: PV105.
+create or replace function monitoring_internal.describe_job(p_name text)
+returns table (field text, value text)
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_job constant monitoring.jobs := monitoring_internal.find_job(p_name);
+begin
+    return query
+    select pair.field, pair.value
+    from (values
+        (1, 'name', v_job.name),
+        (2, 'description', nullif(v_job.description, '')),
+        (3, 'defined in', v_job.source || coalesce(':' || v_job.source_line, '')),
+        (4, 'enabled', case when v_job.is_enabled then 'yes' else 'no' end),
+        (5, 'schedule', format('%s in %s', v_job.schedule, v_job.time_zone)),
+        (6, 'clock changes', 'a local time runs once (dst ' || v_job.dst || ')'),
+        (7, 'starts late by', nullif(v_job.start_delay, '0')::text || ' of the spread ' || v_job.spread),
+        (8, 'after downtime', 'only the last slot missed still runs (misfire ' || v_job.misfire || ')'),
+        (9, 'start deadline', v_job.start_deadline::text),
+        (10, 'overlap', 'a slot that finds the run before it at work is left out (' || v_job.overlap || ')'),
+        (11, 'limits', format('%s for the statement, %s for a lock', v_job.timeout, v_job.lock_timeout)),
+        (12, 'mode', v_job.mode),
+        (13, 'history', v_job.history),
+        (14, 'command', v_job.command)
+    ) as pair (position, field, value)
+    where pair.value is not null
+    order by pair.position;
+end;
+$$;
+
+comment on function monitoring_internal.describe_job(text) is 'Everything that is known of one job, as pairs.';

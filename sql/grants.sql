@@ -1,0 +1,169 @@
+-- grants.sql: every grant of pgvigil, run last at each upgrade. No other file grants anything.
+-- One section an area; what is not named here nobody has but the owner.
+
+-- A right that a release withdrew must not live on where it was once given.
+revoke all on all tables in schema monitoring, monitoring_internal, monitoring_partitions from
+    monitoring_admin, monitoring_service, monitoring_collector, monitoring_analyst, monitoring_reader,
+    monitoring_exporter;
+revoke all on all sequences in schema monitoring, monitoring_internal, monitoring_partitions from
+    monitoring_admin, monitoring_service, monitoring_collector, monitoring_analyst, monitoring_reader,
+    monitoring_exporter;
+revoke all on all routines in schema monitoring, monitoring_internal, monitoring_partitions from
+    monitoring_admin, monitoring_service, monitoring_collector, monitoring_analyst, monitoring_reader,
+    monitoring_exporter;
+
+-- tenancy -----------------------------------------------------------------------------------------
+grant usage on schema monitoring to
+    monitoring_admin, monitoring_service, monitoring_collector, monitoring_analyst, monitoring_reader,
+    monitoring_exporter;
+-- Row policies, views and definer functions call helpers there; each object still needs a grant of its own.
+grant usage on schema monitoring_internal to
+    monitoring_admin, monitoring_service, monitoring_collector, monitoring_analyst, monitoring_reader,
+    monitoring_exporter;
+grant select on monitoring.schema_migrations, monitoring.settings to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant select on monitoring_internal.reloaded_objects to monitoring_admin, monitoring_service;
+grant select on monitoring.tenants to
+    monitoring_admin, monitoring_service, monitoring_collector, monitoring_analyst, monitoring_reader,
+    monitoring_exporter;
+grant select on monitoring.tenant_members to monitoring_admin;
+grant execute on function
+    monitoring.system_tenant_id(), monitoring.visible_tenant_ids(), monitoring_internal.caller_role() to
+    monitoring_admin, monitoring_service, monitoring_collector, monitoring_analyst, monitoring_reader,
+    monitoring_exporter;
+grant execute on function
+    monitoring.create_tenant(text, text), monitoring.add_tenant_member(name, text),
+    monitoring.remove_tenant_member(name, text), monitoring.set_setting(text, text) to monitoring_admin;
+grant execute on function
+    monitoring_internal.setting_text(text), monitoring_internal.setting_interval(text),
+    monitoring_internal.setting_integer(text), monitoring_internal.setting_number(text),
+    monitoring_internal.setting_boolean(text) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+
+-- scheduling --------------------------------------------------------------------------------------
+-- Commands and messages may hold data of any tenant: those who only read see neither.
+grant select on monitoring.service_instances, monitoring.job_sources, monitoring.jobs, monitoring.job_state,
+    monitoring.job_totals, monitoring.job_leases, monitoring.job_runs, monitoring.job_run_attempts,
+    monitoring.job_run_rollups, monitoring.job_errors, monitoring.job_status, monitoring.job_history,
+    monitoring.job_rollups, monitoring.upcoming_jobs, monitoring.job_slot_balance to
+    monitoring_admin, monitoring_service;
+grant select on monitoring.job_state, monitoring.job_totals, monitoring.job_leases, monitoring.job_run_rollups,
+    monitoring.job_rollups, monitoring.upcoming_jobs, monitoring.job_slot_balance to
+    monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant select (job_id, name, schedule, mode, time_zone, is_enabled, description, start_delay, source, source_line,
+    retired_at) on monitoring.jobs to
+    monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant select (job_id, first_at, last_at, occurrences, sqlstate, message) on monitoring.job_errors to
+    monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant select on monitoring.job_status to monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant select (job_id, slot, target, run_id, trigger, status, reason, first_slot_at, slot_count, planned_at, started_at,
+    finished_at, attempt, affected_rows, sqlstate) on monitoring.job_runs to
+    monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant execute on function
+    monitoring.schedule_job(
+        text, text, text, text, text, interval, interval, interval, interval, text, text, boolean),
+    monitoring.unschedule_job(text) to monitoring_admin;
+grant execute on function monitoring.run_job(text) to monitoring_admin, monitoring_service;
+grant execute on function monitoring.tidy_scheduler() to monitoring_admin, monitoring_service;
+grant execute on function
+    monitoring_internal.list_runs(text, integer), monitoring_internal.describe_job(text),
+    monitoring_internal.find_job(text) to monitoring_admin, monitoring_service;
+grant execute on function
+    monitoring_internal.brief_distance(timestamptz, timestamptz), monitoring_internal.list_jobs(),
+    monitoring_internal.list_jobs_at(timestamptz), monitoring_internal.list_upcoming(integer),
+    monitoring_internal.list_upcoming_at(integer, timestamptz) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function monitoring_internal.apply_jobs(text, bigint, jsonb) to monitoring_admin, monitoring_service;
+grant execute on function monitoring_internal.next_slots(text, integer) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function
+    monitoring_internal.register_instance(uuid, text, integer, text), monitoring_internal.drain_instance(uuid),
+    monitoring_internal.leave_instance(uuid), monitoring_internal.session_identity(),
+    monitoring_internal.extend_leases(uuid), monitoring_internal.settle_orphans(), monitoring_internal.reap_runs(),
+    monitoring_internal.tick(integer), monitoring_internal.claim_runs(uuid, integer[], timestamptz[]),
+    monitoring_internal.claim_due(uuid, integer[], timestamptz[]), monitoring_internal.release_run(bigint, bigint),
+    monitoring_internal.abandon_run(bigint, bigint), monitoring_internal.start_run(bigint, bigint),
+    monitoring_internal.finish_run(bigint, bigint, bigint, double precision),
+    monitoring_internal.fail_run(bigint, bigint, text, text, text, text, double precision) to monitoring_service;
+
+
+-- schedules ---------------------------------------------------------------------------------------
+grant execute on function
+    monitoring.cron_next(text, timestamptz, text, text),
+    monitoring.cron_explain(text, timestamptz, text, text, integer) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+
+
+-- partitions --------------------------------------------------------------------------------------
+grant select on
+    monitoring.partition_policies, monitoring.partition_holds, monitoring.partition_maintenance to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant insert, update, delete on monitoring.partition_holds to monitoring_admin;
+grant update (premake, lookback, retention, storage_parameters, is_active) on monitoring.partition_policies to
+    monitoring_admin;
+grant execute on procedure
+    monitoring.maintain_partitions(), monitoring_internal.maintain_partitions_at(timestamptz) to
+    monitoring_admin, monitoring_service;
+grant execute on function monitoring_internal.maintain_next_partition(text[]) to
+    monitoring_admin, monitoring_service;
+grant execute on function monitoring.create_partitions(text, timestamptz, timestamptz) to monitoring_admin;
+grant execute on function
+    monitoring_internal.partition_bounds(regclass), monitoring_internal.partition_problems() to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant select on monitoring.partitions, monitoring.partition_problems to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+
+
+-- store -------------------------------------------------------------------------------------------
+-- Samples and staged samples are granted to no reader; COPY into staging needs insert alone.
+grant select on
+    monitoring.metric_families, monitoring.series, monitoring.rejected_samples, monitoring.rejected_sample_totals to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant execute on function
+    monitoring.ingest_samples(text[], jsonb[], double precision[], timestamptz[], uuid),
+    monitoring.ingest_sample(text, jsonb, double precision, timestamptz, uuid),
+    monitoring_internal.ingest_staged(uuid) to
+    monitoring_admin, monitoring_service, monitoring_collector;
+-- Not staged_at: a batch that nobody ingests must grow old.
+grant insert (batch_id, metric, labels, value, sampled_at, tenant_id) on monitoring_internal.staged_samples to
+    monitoring_admin, monitoring_service, monitoring_collector;
+grant execute on function monitoring.discard_staged() to monitoring_admin, monitoring_service;
+grant select on
+    monitoring.metric_samples, monitoring.latest_samples, monitoring.rejected_sample_counts to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+
+
+-- collect -----------------------------------------------------------------------------------------
+grant select on
+    monitoring.collectors, monitoring.collector_needs, monitoring.collector_queries, monitoring.collector_columns,
+    monitoring.collector_variants, monitoring.collector_states, monitoring.collector_runs,
+    monitoring.collector_gaps, monitoring.collector_status, monitoring.collector_metrics to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function
+    monitoring.collect_database_metrics(),
+    monitoring_internal.claim_collections(uuid, integer),
+    monitoring_internal.claim_named_collections(uuid, text[]),
+    monitoring_internal.run_collection(integer, bigint),
+    monitoring_internal.finish_collection(integer, bigint, text, text, text),
+    monitoring_internal.next_collection_delay() to
+    monitoring_admin, monitoring_service;
+grant execute on function monitoring.set_collector(text, boolean, interval) to monitoring_admin;
+
+
+-- export ------------------------------------------------------------------------------------------
+-- Run with the caller's rights: latest_samples decides which tenants the caller sees.
+grant select on
+    monitoring_internal.exposed_families, monitoring_internal.exposed_points, monitoring_internal.judged_points,
+    monitoring_internal.sound_points to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant execute on function
+    monitoring.export_metrics_prometheus(), monitoring.export_metrics_prometheus_lines(text[]),
+    monitoring_internal.exposition_name(text), monitoring_internal.exposition_number(double precision),
+    monitoring_internal.exposition_header(text, text, text), monitoring_internal.exposition_fact_names(),
+    monitoring_internal.exposition_facts_at(timestamptz, jsonb),
+    monitoring_internal.exposition_chunks_at(timestamptz, text[]),
+    monitoring_internal.is_distribution(
+        text, text, text[], double precision[], double precision[], timestamptz[]) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant execute on function monitoring_internal.readiness_fault(text) to
+    monitoring_admin, monitoring_service, monitoring_exporter;

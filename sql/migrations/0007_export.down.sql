@@ -1,0 +1,2 @@
+-- Undoes 0007.
+delete from monitoring.settings where name like 'export.%';

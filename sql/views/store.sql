@@ -1,0 +1,100 @@
+-- views/store.sql: how everybody else reads samples.
+-- Samples have no row policy of their own: the views with the owner's rights ask for the tenant of the series, and
+-- are barriers, so that no condition of the reader's runs on rows before that.
+
+create or replace view monitoring_internal.sample_points as
+select sample.series_id, sample.sampled_at, sample.value
+from monitoring.samples as sample;
+
+comment on view monitoring_internal.sample_points is
+    'Every stored sample by its series, without regard to tenants. For functions of the owner; granted to nobody.';
+comment on column monitoring_internal.sample_points.series_id is 'The series, of monitoring.series.';
+comment on column monitoring_internal.sample_points.sampled_at is 'When it was measured.';
+comment on column monitoring_internal.sample_points.value is 'The value.';
+
+create or replace view monitoring.metric_samples with (security_barrier = true) as
+select
+    series.tenant_id,
+    family.name as metric,
+    family.kind,
+    series.labels,
+    sample.sampled_at,
+    sample.value
+from monitoring_internal.sample_points as sample
+inner join monitoring.series as series on series.series_id = sample.series_id
+inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
+where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]);
+
+comment on view monitoring.metric_samples is
+    'Stored samples with their metric and labels, of the tenants that the reader sees.';
+comment on column monitoring.metric_samples.tenant_id is 'Whose it is.';
+comment on column monitoring.metric_samples.metric is 'Metric name.';
+comment on column monitoring.metric_samples.kind is 'counter, gauge, histogram, summary or unknown.';
+comment on column monitoring.metric_samples.labels is 'Labels, an object of texts.';
+comment on column monitoring.metric_samples.sampled_at is 'When it was measured.';
+comment on column monitoring.metric_samples.value is 'The value, in the family''s unit.';
+
+-- One look-up a series from the newest end of the primary key, whatever the interval and the staleness.
+-- The later bound keeps the partitions ahead out. It is written "<= any" because the planner takes a pair of plain
+-- bounds for a narrow range, and would then read and sort the whole of it for each series.
+create or replace view monitoring.latest_samples with (security_barrier = true) as
+select
+    series.tenant_id,
+    family.metric_family_id,
+    family.name as metric,
+    series.labels,
+    latest.sampled_at,
+    latest.value,
+    series.series_id,
+    series.label_text
+from monitoring.series as series
+inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
+cross join lateral (
+    select sample.sampled_at, sample.value
+    from monitoring_internal.sample_points as sample
+    where sample.series_id = series.series_id
+        and sample.sampled_at > now() - coalesce(
+            family.stale_after, (select monitoring_internal.setting_interval('store.stale_after')))
+        and sample.sampled_at <= any (
+            array[(select now() + monitoring_internal.setting_interval('store.max_future'))])
+    order by sample.sampled_at desc
+    limit 1
+) as latest
+where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]);
+
+comment on view monitoring.latest_samples is
+    'The newest sample of each series that is not stale yet, of the tenants that the reader sees. '
+    'With many series, set jit = off first: compiling the query takes longer than running it.';
+comment on column monitoring.latest_samples.tenant_id is 'Whose it is.';
+comment on column monitoring.latest_samples.metric_family_id is 'The metric''s key.';
+comment on column monitoring.latest_samples.metric is 'Metric name.';
+comment on column monitoring.latest_samples.labels is 'Labels, an object of texts.';
+comment on column monitoring.latest_samples.sampled_at is 'When it was measured.';
+comment on column monitoring.latest_samples.value is 'The value, in the family''s unit.';
+comment on column monitoring.latest_samples.series_id is 'The series'' key.';
+comment on column monitoring.latest_samples.label_text is
+    'Labels and tenant as Prometheus writes them between the braces.';
+
+create or replace view monitoring.rejected_sample_counts with (security_invoker = true) as
+select
+    total.tenant_id,
+    total.reason,
+    total.rejected_total,
+    total.last_rejected_at,
+    recent.rejected as rejected_last_hour
+from monitoring.rejected_sample_totals as total
+cross join lateral (
+    select count(*) as rejected
+    from monitoring.rejected_samples as rejected
+    where rejected.tenant_id = total.tenant_id
+        and rejected.reason = total.reason
+        and rejected.rejected_at > now() - interval '1 hour'
+) as recent;
+
+comment on view monitoring.rejected_sample_counts is
+    'How many samples ingest refused, by tenant and reason, ever and in the last hour.';
+comment on column monitoring.rejected_sample_counts.tenant_id is 'For whom they were sent.';
+comment on column monitoring.rejected_sample_counts.reason is 'Why they were refused.';
+comment on column monitoring.rejected_sample_counts.rejected_total is 'How many ever; only grows.';
+comment on column monitoring.rejected_sample_counts.last_rejected_at is 'When one was refused last.';
+comment on column monitoring.rejected_sample_counts.rejected_last_hour is 'How many in the last hour.';

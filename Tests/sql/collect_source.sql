@@ -109,8 +109,8 @@ select is(
 select is(
     monitoring_internal.collector_body(pg_temp.good(), 5), 'select 4 as number', 'and a section its text');
 select is(
-    (select count(*) from monitoring_internal.collector_grammar() where is_required), 8::bigint,
-    'eight directives must be there');
+    (select count(*) from monitoring_internal.collector_grammar() where is_required), 7::bigint,
+    'seven directives must be there');
 
 -- What is refused ----------------------------------------------------------------------------------
 select is(

@@ -76,7 +76,7 @@ declare
     v_collector_id integer;
 begin
     insert into monitoring.collectors as collector
-        (name, description, category, scope, tier, every, stale_after, row_cap, source)
+        (name, description, category, scope, tier, every, stale_after, row_cap, sink, source)
     values (
         p_name,
         substring(p_source from '^-- \S+\.sql: ([^\n]+)'),
@@ -87,11 +87,12 @@ begin
         -- Three runs may fail to come before its samples no longer count as current.
         coalesce((v_header ->> 'stale')::interval, 3 * v_every),
         (v_header ->> 'cap')::integer,
+        v_header ->> 'sink',
         p_source)
     on conflict (name) do update
-    set (description, category, scope, tier, every, stale_after, row_cap, source) = (
+    set (description, category, scope, tier, every, stale_after, row_cap, sink, source) = (
         excluded.description, excluded.category, excluded.scope, excluded.tier, excluded.every,
-        excluded.stale_after, excluded.row_cap, excluded.source)
+        excluded.stale_after, excluded.row_cap, excluded.sink, excluded.source)
     returning collector.collector_id into v_collector_id;
 
     delete from monitoring.collector_needs as need where need.collector_id = v_collector_id;
@@ -141,7 +142,7 @@ as $$
     cross join lateral (select string_to_array(line.rest, ' ') as word) as part
     inner join monitoring.collector_queries as query
         on query.collector_id = p_collector_id and query."position" = line.query_number
-    where line.word in ('label', 'metric', 'folded', 'excluded', 'gap');
+    where line.word in ('label', 'metric', 'column', 'folded', 'excluded', 'gap');
 
     insert into monitoring.collector_variants (collector_id, query, "position", version_from, version_to, body)
     select

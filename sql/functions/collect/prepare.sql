@@ -187,7 +187,7 @@ begin
             v_columns := v_columns || v_column.column_name::text;
         exception
             when undefined_column then
-                if v_column.usage <> 'metric' then
+                if v_column.usage not in ('metric', 'column') then
                     raise;
                 end if;
         end;
@@ -225,7 +225,7 @@ begin
     loop
         v_body := monitoring_internal.fit_collector_body(p_collector_id, v_variant.body);
         begin
-            v_statement := monitoring_internal.wrap_collector_body(p_collector_id, p_query, v_body,
+            v_statement := monitoring_internal.wrap_body(p_collector_id, p_query, v_body,
                 monitoring_internal.present_columns(p_collector_id, p_query, v_body));
             -- Planned, not run: types that do not fit show here.
             execute format('explain %s', v_statement);

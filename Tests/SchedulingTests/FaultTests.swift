@@ -124,12 +124,16 @@ import Testing
 
     @Test(
         "the service killed with SIGKILL at 40 moments: slots balance, nothing is lost or doubled",
-        .timeLimit(.minutes(3)))
+        .timeLimit(.minutes(5)))
     func serviceKilled() async throws {
         try await Self.withServer { stage in
             try await Self.scheduleJobs(stage, 24)
             var chance = SeededGenerator(seed: 20_260_101)
-            for _ in 1...40 {
+            for round in 1...100 {
+                // On a busy machine a service needs longer to get to work, and a kill finds less to hit.
+                let hasHit = try await stage.value(
+                    "select count(*) > 0 from monitoring.job_runs where reason = 'backend_lost'")
+                if round > 40, hasHit == "t" { break }
                 let process = try ServiceProcess.start(stage.conninfo)
                 try await ContinuousClock().sleep(for: .milliseconds(Int.random(in: 150...900, using: &chance)))
                 await process.kill()

@@ -7,7 +7,7 @@ import Testing
 
 /// Two sessions at once, step by step: who waits for whom, and who may end a run.
 @Suite struct InterleavingTests {
-    private static let limit = Duration.seconds(3)
+    private static let limit = Duration.seconds(20)
 
     /// A session of a service, and the runs it claims.
     private struct Worker {

@@ -128,12 +128,15 @@ import Testing
     func notified() async throws {
         try await Stage.with { stage in
             try await stage.schedule("manual", "@yearly", "select public.leave_mark('manual')")
+            try await stage.asSuperuser {
+                try await $0.execute("select monitoring.set_setting('scheduling.poll_interval', '1 min')")
+            }
             try await stage.serving { schedulers in
                 try await stage.expect("select count(*) from monitoring.service_instances", "1")
                 let start = Monotonic.now()
                 _ = try await stage.value("select monitoring.run_job('manual')")
                 try await stage.expect("select count(*) from public.effects", "1")
-                #expect(start.duration(to: Monotonic.now()) < .seconds(3))
+                #expect(start.duration(to: Monotonic.now()) < .seconds(30))
                 #expect(!schedulers.contains { !$0.isConnected })
             }
             try await stage.expectInvariants()

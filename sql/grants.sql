@@ -157,11 +157,15 @@ grant select on
     monitoring_internal.sound_points to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant execute on function
-    monitoring.export_metrics_prometheus(), monitoring.export_metrics_prometheus_lines(text[]),
+    monitoring.export_metrics_prometheus(text), monitoring.export_metrics_prometheus_lines(text[], text),
     monitoring_internal.exposition_name(text), monitoring_internal.exposition_number(double precision),
     monitoring_internal.exposition_header(text, text, text), monitoring_internal.exposition_fact_names(),
     monitoring_internal.exposition_facts_at(timestamptz, jsonb),
-    monitoring_internal.exposition_chunks_at(timestamptz, text[]),
+    monitoring_internal.exposition_blocks(text),
+    monitoring_internal.exposition_chunks_at(timestamptz, text[], text),
+    monitoring_internal.is_openmetrics_value(text, text, double precision, double precision),
+    monitoring_internal.openmetrics_labels(text, double precision),
+    monitoring_internal.openmetrics_header(text, text, text, boolean, text[]),
     monitoring_internal.is_distribution(
         text, text, text[], double precision[], double precision[], timestamptz[]) to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;

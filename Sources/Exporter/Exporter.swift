@@ -15,9 +15,9 @@ package final class Exporter: Service {
     private let log: Log
     private let socket: ListeningSocket
     private let metrics = HTTPMetrics()
-    private let pages: SingleFlight<MetricsPage>
+    private let pages: PageCache
     private let readiness: SingleFlight<Readiness>
-    private let pageWishes: AsyncStream<Void>
+    private let pageWishes: AsyncStream<PageKey>
     private let readinessWishes: AsyncStream<Void>
     private let pageSession: DatabaseSession
     private let probeSession: DatabaseSession
@@ -33,11 +33,12 @@ package final class Exporter: Service {
         self.shutdown = shutdown
         self.log = log
         socket = try ListeningSocket(host: configuration.host, port: configuration.port)
-        let (pageWishes, pageWish) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        // Unbounded: of each page one wish is under way, and none may be lost.
+        let (pageWishes, pageWish) = AsyncStream<PageKey>.makeStream(bufferingPolicy: .unbounded)
         let (readinessWishes, readinessWish) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         self.pageWishes = pageWishes
         self.readinessWishes = readinessWishes
-        pages = SingleFlight(lifetime: configuration.cacheLifetime) { pageWish.yield() }
+        pages = PageCache { key in SingleFlight(lifetime: configuration.cacheLifetime) { pageWish.yield(key) } }
         readiness = SingleFlight(lifetime: .seconds(1)) { readinessWish.yield() }
         pageSession = DatabaseSession(configuration.database)
         probeSession = DatabaseSession(configuration.database)
@@ -60,7 +61,7 @@ package final class Exporter: Service {
             observer: { [metrics] in metrics.observe(path: $0, status: $1, seconds: $2.inSeconds) })
         log.info("exporter listening", ["host": configuration.host, "port": "\(port)"])
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { for await _ in self.pageWishes { await self.renderPage() } }
+            group.addTask { for await key in self.pageWishes { await self.renderPage(key) } }
             group.addTask { for await _ in self.readinessWishes { await self.askReadiness() } }
             await shutdown.wait()
             group.cancelAll()
@@ -95,7 +96,7 @@ package final class Exporter: Service {
 
     // MARK: The database
 
-    private func renderPage() async {
+    private func renderPage(_ key: PageKey) async {
         let start = Monotonic.now()
         let builder = MetricsPageBuilder()
         let families = registry.families()
@@ -104,19 +105,21 @@ package final class Exporter: Service {
         do {
             let connection = try await pageSession.connection()
             try await connection.stream(
-                "select monitoring.export_metrics_prometheus_lines($1::text[])", [names],
+                "select monitoring.export_metrics_prometheus_lines(excluded_names => $1::text[], format => $2)",
+                [names, key.format.rawValue],
                 timeout: configuration.renderLimit
             ) { row in
                 if let lines = row[0] { builder.add(lines) }
             }
-            for family in registry.families() { builder.add(family.text) }
+            for family in registry.families() { builder.add(family.text(key.format)) }
+            builder.add(key.format.ending)
             let page = builder.finished()
             metrics.rendered(seconds: (Monotonic.now() - start).inSeconds, bytes: page.plainCount)
-            pages.finish(page)
+            pages.flight(key).finish(page)
             noteDatabase(isUp: true, reason: "")
         } catch {
             metrics.renderFailed()
-            pages.fail(Self.reason(error))
+            pages.flight(key).fail(Self.reason(error))
             noteDatabase(isUp: false, reason: "\(error)")
         }
     }

@@ -1,5 +1,6 @@
 import CMicroHTTPD
 import CShims
+import Glibc
 import Runtime
 
 /// What libmicrohttpd calls, on the threads of its connections.
@@ -61,10 +62,22 @@ enum HTTPCallbacks {
         }
         // Not earlier: while a client can still keep us waiting, its connection is one that gives way to newcomers.
         server.table.enter(.response, state.id)
-        let accepts = MHD_lookup_connection_value(connection, .HEADER_KIND, "Accept-Encoding")
         let request = HTTPRequest(
-            path: state.path, acceptsGzip: HTTPRequest.acceptsGzip(header: accepts.map { String(cString: $0) }))
+            path: state.path, acceptsGzip: HTTPRequest.acceptsGzip(header: header("Accept-Encoding", connection)),
+            format: ExpositionFormat.negotiated(accept: header("Accept", connection)))
         return send(server.handler(request), connection, state)
+    }
+
+    /// Leaves a path as it was sent: unescaped, `/metrics%00x` would be a C string that ends after `/metrics`.
+    static let unescape:
+        @convention(c) (UnsafeMutableRawPointer?, OpaquePointer?, UnsafeMutablePointer<CChar>?) -> Int = {
+            _, _, text in
+            text.map { strlen($0) } ?? 0
+        }
+
+    /// The value of a header; the first one when it came more than once.
+    private static func header(_ name: String, _ connection: OpaquePointer) -> String? {
+        MHD_lookup_connection_value(connection, .HEADER_KIND, name).map { String(cString: $0) }
     }
 
     /// Whether the headers announce a body, of whatever length.

@@ -1,9 +1,11 @@
 /// A request as far as the routes look at it.
 struct HTTPRequest: Sendable {
-    /// The decoded path without its query.
+    /// The path without its query, as it was sent: what is escaped by % stays so.
     let path: String
     /// Whether the client takes a body packed by gzip.
-    let acceptsGzip: Bool
+    var acceptsGzip = false
+    /// The form in which the client wants metrics.
+    var format = ExpositionFormat.prometheus
 
     /// Reads an Accept-Encoding header: gzip is named, or anything is, and not with weight zero.
     static func acceptsGzip(header: String?) -> Bool {

@@ -95,6 +95,7 @@ final class HTTPServer: @unchecked Sendable {  // Proof: only init and stop set 
             option(.CONNECTION_TIMEOUT, 0),
             option(.THREAD_STACK_SIZE, 256 * 1024),
             option(.NOTIFY_CONNECTION, unsafeBitCast(HTTPCallbacks.connectionChanged, to: Int.self), me),
+            option(.UNESCAPE_CALLBACK, unsafeBitCast(HTTPCallbacks.unescape, to: Int.self)),
             option(.NOTIFY_COMPLETED, unsafeBitCast(HTTPCallbacks.requestCompleted, to: Int.self), me),
             option(.END, 0),
         ]

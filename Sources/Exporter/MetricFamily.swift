@@ -62,14 +62,20 @@ package struct MetricFamily: Sendable, Equatable {
         self.init(name, kind, help, [Sample(value)])
     }
 
-    /// The family in the text format 0.0.4; nothing when it has no lines.
-    var text: String {
+    /// The family as the format writes it; nothing when it has no lines.
+    func text(_ format: ExpositionFormat = .prometheus) -> String {
         guard !samples.isEmpty else { return "" }
-        var text = "# HELP \(name) \(Self.escaped(help, quotes: false))\n# TYPE \(name) \(kind.rawValue)\n"
+        let isOpen = format == .openmetrics
+        // The samples of a counter end in _total; in OpenMetrics its family's name does not.
+        let title = isOpen && kind == .counter && name.hasSuffix("_total") ? String(name.dropLast(6)) : name
+        var text = "# HELP \(title) \(Self.escaped(help, quotes: isOpen))\n# TYPE \(title) \(kind.rawValue)\n"
         for sample in samples {
             text += name + sample.suffix
             if !sample.labels.isEmpty {
-                let list = sample.labels.map { "\($0.name)=\"\(Self.escaped($0.value, quotes: true))\"" }
+                let list = sample.labels.map { label in
+                    let value = isOpen && label.name == "le" ? Self.bound(label.value) : label.value
+                    return "\(label.name)=\"\(Self.escaped(value, quotes: true))\""
+                }
                 text += "{" + list.joined(separator: ",") + "}"
             }
             text += " \(Self.number(sample.value))\n"
@@ -83,6 +89,11 @@ package struct MetricFamily: Sendable, Equatable {
         if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
         if value == value.rounded(), abs(value) < 1e15 { return String(Int64(value)) }
         return "\(value)"
+    }
+
+    /// A bound as OpenMetrics writes it: 1.0 and not 1.
+    private static func bound(_ text: String) -> String {
+        text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ? text + ".0" : text
     }
 
     private static func escaped(_ text: String, quotes: Bool) -> String {

@@ -5,23 +5,18 @@ struct Routes: Sendable {
     /// The paths that are served.
     static let paths: Set<String> = ["/", "/metrics", "/metrics/service", "/healthz", "/readyz"]
 
-    let pages: SingleFlight<MetricsPage>
+    let pages: PageCache
     let readiness: SingleFlight<Readiness>
     let metrics: HTTPMetrics
     let registry: MetricRegistry
     let scrapes: Slots
     let waitLimit: Duration
 
-    static let exposition = "text/plain; version=0.0.4; charset=utf-8"
-
     /// The response to a GET or HEAD.
     func respond(_ request: HTTPRequest) -> HTTPResponse {
         switch request.path {
         case "/metrics": scrape(request)
-        case "/metrics/service":
-            HTTPResponse(
-                status: 200, contentType: Self.exposition,
-                body: .text(registry.families().map(\.text).joined()))
+        case "/metrics/service": own(request)
         case "/healthz": .text(200, "ok")
         case "/readyz": ready()
         case "/": HTTPResponse(status: 200, contentType: "text/html; charset=utf-8", body: .text(Self.index))
@@ -29,19 +24,28 @@ struct Routes: Sendable {
         }
     }
 
+    /// What the process knows about itself.
+    private func own(_ request: HTTPRequest) -> HTTPResponse {
+        let format = request.format
+        let text = registry.families().map { $0.text(format) }.joined() + format.ending
+        return HTTPResponse(
+            status: 200, contentType: format.contentType, headers: [("Vary", "Accept")], body: .text(text))
+    }
+
     private func scrape(_ request: HTTPRequest) -> HTTPResponse {
         guard let place = scrapes.take() else {
             metrics.refused()
             return unavailable("too many scrapes at once")
         }
-        switch pages.answer(waitingUpTo: waitLimit) {
+        let format = request.format
+        switch pages.flight(PageKey(format: format)).answer(waitingUpTo: waitLimit) {
         case .failure(let reason): return unavailable(reason)
         case .value(let page, let isCached):
             if isCached { metrics.cacheHit() }
-            var headers: [(name: String, value: String)] = [("Vary", "Accept-Encoding")]
+            var headers: [(name: String, value: String)] = [("Vary", "Accept, Accept-Encoding")]
             if request.acceptsGzip { headers.append(("Content-Encoding", "gzip")) }
             return HTTPResponse(
-                status: 200, contentType: Self.exposition, headers: headers,
+                status: 200, contentType: format.contentType, headers: headers,
                 body: .page(page, packed: request.acceptsGzip, place: place))
         }
     }

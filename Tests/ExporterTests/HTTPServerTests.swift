@@ -19,7 +19,8 @@ import Testing
         let readiness = SingleFlight<Readiness>(lifetime: .seconds(60)) {}
         readiness.finish(.notReady("the schema is at 0001"))
         let routes = Routes(
-            pages: pages, readiness: readiness, metrics: metrics, registry: registry, scrapes: Slots(scrapes),
+            pages: PageCache { _ in pages }, readiness: readiness, metrics: metrics, registry: registry,
+            scrapes: Slots(scrapes),
             waitLimit: waitLimit)
         let usual = ConnectionTable.Limits(
             firstRequest: .seconds(30), response: .seconds(30), nextRequest: .seconds(30))
@@ -61,7 +62,7 @@ import Testing
                 let page = try connection.request("GET", "/metrics?x=1")
                 #expect(page.status == 200 && page.text == "m 1\n")
                 #expect(page.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
-                #expect(page.headers["vary"] == "Accept-Encoding")
+                #expect(page.headers["vary"] == "Accept, Accept-Encoding")
                 #expect(page.headers["content-encoding"] == nil)
                 let packed = try connection.request("GET", "/metrics", headers: ["Accept-Encoding: gzip"])
                 #expect(packed.headers["content-encoding"] == "gzip" && packed.body.prefix(2) == [0x1f, 0x8b])

@@ -12,11 +12,11 @@ import Testing
         let family = MetricFamily(
             "m_total", .counter, "Back\\slash and\nline.",
             [.init(1, labels: [.init("a", "x\"\\\n")]), .init(0.25), .init(1e300, labels: [.init("a", "b")])])
-        let parsed = try #require(try ExpositionParser.parse(family.text).first)
+        let parsed = try #require(try ExpositionParser.parse(family.text()).first)
         #expect(parsed.help == "Back\\slash and\nline.")
         #expect(parsed.samples.map(\.value) == [1, 0.25, 1e300])
         #expect(parsed.samples.first?.labels == ["a": "x\"\\\n"])
-        #expect(MetricFamily("none", .gauge, "Nothing.", []).text.isEmpty)
+        #expect(MetricFamily("none", .gauge, "Nothing.", []).text().isEmpty)
     }
 
     @Test(arguments: [
@@ -44,7 +44,7 @@ import Testing
             metrics.observe(path: "/random\(index)", status: 404, seconds: 0.0004)
             metrics.observe(path: "/metrics", status: 200, seconds: Double(index) / 10)
         }
-        let families = try ExpositionParser.parse(metrics.metricFamilies().map(\.text).joined())
+        let families = try ExpositionParser.parse(metrics.metricFamilies().map { $0.text() }.joined())
         let requests = try #require(families.first { $0.name == "pgvigil_http_requests_total" })
         #expect(
             requests.samples.map(\.labels) == [["path": "/metrics", "code": "200"], ["path": "other", "code": "404"]])
@@ -52,7 +52,7 @@ import Testing
     }
 
     @Test func processFiguresComeFromTheKernel() throws {
-        let families = try ExpositionParser.parse(ProcessMetrics().metricFamilies().map(\.text).joined())
+        let families = try ExpositionParser.parse(ProcessMetrics().metricFamilies().map { $0.text() }.joined())
         var values: [String: Double] = [:]
         for family in families { values[family.name] = family.samples.first?.value }
         #expect(try #require(values["process_resident_memory_bytes"]) > 1_000_000)

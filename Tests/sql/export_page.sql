@@ -185,7 +185,7 @@ select ok(
 
 -- The forms with the time as an argument, and the parts.
 select is(
-    (select count(*) from monitoring_internal.exposition_chunks_at(now(), '{}') as piece where piece ~ 'pgvigil_up 1'),
+    (select count(*) from monitoring_internal.exposition_chunks_at(now(), '{}', 'prometheus') as piece where piece ~ 'pgvigil_up 1'),
     1::bigint, 'exposition_chunks_at gives the facts once, at the end');
 select ok(
     monitoring_internal.exposition_facts_at(now(), '[]') ~ 'pgvigil_export_series 0',
@@ -198,8 +198,8 @@ select ok(
         where match[1] <> all (monitoring_internal.exposition_fact_names())),
     'exposition_fact_names names every family that exposition_facts_at writes');
 select ok(
-    has_function_privilege('monitoring_exporter', 'monitoring.export_metrics_prometheus()', 'execute')
-    and not has_function_privilege('monitoring_collector', 'monitoring.export_metrics_prometheus()', 'execute'),
+    has_function_privilege('monitoring_exporter', 'monitoring.export_metrics_prometheus(text)', 'execute')
+    and not has_function_privilege('monitoring_collector', 'monitoring.export_metrics_prometheus(text)', 'execute'),
     'who scrapes may call it, who only writes may not');
 
 -- The cost is linear in the number of names: comparing each with each took four seconds for these.

@@ -1,5 +1,5 @@
--- export/exposition.sql: the page of stored metrics in the Prometheus text format 0.0.4.
--- Owns exposition_header, exposition_fact_names, exposition_facts_at, exposition_chunks_at,
+-- export/exposition.sql: the page of stored metrics in the Prometheus text format 0.0.4, or in OpenMetrics 1.0.
+-- Owns exposition_header, exposition_fact_names, exposition_facts_at, exposition_blocks, exposition_chunks_at,
 -- export_metrics_prometheus_lines, export_metrics_prometheus. Writes nothing.
 -- Concurrency: reads at one snapshot, takes no lock that anything waits for.
 
@@ -98,9 +98,46 @@ $$;
 comment on function monitoring_internal.exposition_facts_at(timestamptz, jsonb) is
     'The families of the exposition page that describe the page itself, as text.';
 
+-- The sample lines of each family, at most 4096 series a block.
+create or replace function monitoring_internal.exposition_blocks(p_format text)
+returns table (
+    family_number bigint, verdict text, block bigint, series bigint, oldest timestamptz, newest timestamptz,
+    is_strict boolean, lines text)
+language sql stable parallel restricted
+set search_path = pg_catalog, pg_temp
+as $$
+    select
+        point.family_number, point.verdict,
+        case when point.group_list is null then point.series_id / 4096 else 0 end,
+        count(*), min(point.sampled_at), max(point.sampled_at),
+        p_format = 'openmetrics' and bool_and(
+            monitoring_internal.is_openmetrics_value(
+                point.family_type, point.metric_name, point.bound, point.value)),
+        string_agg(
+            point.metric_name
+            || coalesce(
+                '{' || nullif(
+                    case
+                        when p_format = 'openmetrics' and point.bound is not null
+                        then monitoring_internal.openmetrics_labels(point.label_list, point.bound)
+                        else point.label_list
+                    end,
+                    '') || '} ',
+                ' ')
+            || monitoring_internal.exposition_number(point.value) || E'\n',
+            '' order by point.group_list, point.metric_name, point.bound, point.series_id)
+    from monitoring_internal.sound_points as point
+    group by 1, 2, 3;
+$$;
+
+comment on function monitoring_internal.exposition_blocks(text) is
+    'The sample lines of each family in blocks; is_strict: OpenMetrics takes the values for the family''s type.';
+
 -- The page in pieces of whole lines, in order: families by name, at most 4096 series a piece, then the facts.
+-- Units: p_format is openmetrics, or anything else for the text format 0.0.4.
 -- Work memory: a page of 100,000 series is sorted in memory; compiling its plan would cost more than running it.
-create or replace function monitoring_internal.exposition_chunks_at(p_now timestamptz, p_excluded text[])
+create or replace function monitoring_internal.exposition_chunks_at(
+    p_now timestamptz, p_excluded text[], p_format text)
 returns setof text
 language sql stable parallel restricted
 set search_path = pg_catalog, pg_temp
@@ -108,46 +145,49 @@ set work_mem = '64MB'
 set jit = off
 set extra_float_digits = 1
 as $$
-    with chunk as (
+    with taken as (
         select
-            point.family_number, point.verdict,
-            case when point.group_list is null then point.series_id / 4096 else 0 end as block,
-            count(*) as series, min(point.sampled_at) as oldest, max(point.sampled_at) as newest,
-            string_agg(
-                point.metric_name || coalesce('{' || nullif(point.label_list, '') || '} ', ' ')
-                || monitoring_internal.exposition_number(point.value) || E'\n',
-                '' order by point.group_list, point.metric_name, point.bound, point.series_id) as lines
-        from monitoring_internal.sound_points as point
-        group by 1, 2, 3
+            array_agg(family.metric_name::text) || p_excluded as names,
+            array_agg(family.family_name || '_created')
+                filter (where family.family_type in ('histogram', 'summary')) as endings
+        from monitoring_internal.exposed_families as family
+        where p_format = 'openmetrics'
     ),
     family_chunk as materialized (
         select
             family.family_name, family.family_type, family.help, chunk.family_number, chunk.block, chunk.series,
-            chunk.oldest, chunk.newest, chunk.lines,
+            chunk.oldest, chunk.newest, chunk.lines, chunk.is_strict,
             case
-                when family.family_name = any (p_excluded || monitoring_internal.exposition_fact_names())
+                when family.family_name = any (
+                    p_excluded || monitoring_internal.exposition_fact_names() || (select taken.endings from taken))
                 then 'reserved_name'
+                when p_format = 'openmetrics' and family.family_type in ('histogram', 'summary')
+                    and not bool_and(chunk.is_strict) over (partition by chunk.family_number, chunk.verdict)
+                then coalesce(chunk.verdict, 'malformed')
                 else chunk.verdict
             end as verdict
-        from chunk
+        from monitoring_internal.exposition_blocks(p_format) as chunk
         inner join monitoring_internal.exposed_families as family
             on family.family_number = chunk.family_number and family.is_first
     ),
     tally as (
         select
             part.family_number, part.family_name, part.family_type, part.help, part.verdict,
-            sum(part.series) as series, min(part.oldest) as oldest, max(part.newest) as newest
+            sum(part.series) as series, min(part.oldest) as oldest, max(part.newest) as newest,
+            case
+                when p_format = 'openmetrics'
+                then monitoring_internal.openmetrics_header(
+                    part.family_name, part.family_type, part.help, bool_and(part.is_strict),
+                    (select taken.names from taken))
+                else monitoring_internal.exposition_header(part.family_name, part.family_type, part.help)
+            end as header
         from family_chunk as part
         group by 1, 2, 3, 4, 5
     ),
     piece (family_number, block, lines) as (
         select part.family_number, part.block, part.lines from family_chunk as part where part.verdict is null
         union all
-        select
-            tally.family_number, -1,
-            monitoring_internal.exposition_header(tally.family_name, tally.family_type, tally.help)
-        from tally
-        where tally.verdict is null
+        select tally.family_number, -1, tally.header from tally where tally.verdict is null
         union all
         select null, 0, monitoring_internal.exposition_facts_at(p_now, coalesce(jsonb_agg(tally), '[]'))
         from tally
@@ -155,32 +195,38 @@ as $$
     select piece.lines from piece order by piece.family_number nulls last, piece.block;
 $$;
 
-comment on function monitoring_internal.exposition_chunks_at(timestamptz, text[]) is
+comment on function monitoring_internal.exposition_chunks_at(timestamptz, text[], text) is
     'The exposition page in pieces, ages measured from the given time; families of the given names are left out.';
 
 -- The page in pieces, for a client that streams it: select monitoring.export_metrics_prometheus_lines().
--- Units: excluded_names are names of families that the client adds itself.
-create or replace function monitoring.export_metrics_prometheus_lines(excluded_names text[] default '{}')
+-- Units: excluded_names are names of families that the client adds itself, as it adds the last line of OpenMetrics.
+create or replace function monitoring.export_metrics_prometheus_lines(
+    excluded_names text[] default '{}', format text default 'prometheus')
 returns setof text
 language sql stable parallel restricted
 set search_path = pg_catalog, pg_temp
 as $$
     select monitoring_internal.exposition_chunks_at(
-        now(), coalesce(export_metrics_prometheus_lines.excluded_names, '{}'));
+        now(), coalesce(export_metrics_prometheus_lines.excluded_names, '{}'),
+        export_metrics_prometheus_lines.format);
 $$;
 
-comment on function monitoring.export_metrics_prometheus_lines(text[]) is
-    'The page of export_metrics_prometheus() in pieces of whole lines, in order, without families of the given names.';
+comment on function monitoring.export_metrics_prometheus_lines(text[], text) is
+    'The page of export_metrics_prometheus() in pieces of whole lines, in order, without families of the given names '
+    'and without the line that ends an OpenMetrics page.';
 
 -- The newest value of every series that is not stale, for the tenants that the caller may see.
-create or replace function monitoring.export_metrics_prometheus()
+create or replace function monitoring.export_metrics_prometheus(format text default 'prometheus')
 returns text
 language sql stable parallel restricted
 set search_path = pg_catalog, pg_temp
 as $$
     select string_agg(piece.lines, '' order by piece.place)
-    from monitoring.export_metrics_prometheus_lines() with ordinality as piece (lines, place);
+        || case when export_metrics_prometheus.format = 'openmetrics' then E'# EOF\n' else '' end
+    from monitoring.export_metrics_prometheus_lines(format => export_metrics_prometheus.format)
+        with ordinality as piece (lines, place);
 $$;
 
-comment on function monitoring.export_metrics_prometheus() is
-    'All current metrics that the caller may see, as one page of the Prometheus text format 0.0.4.';
+comment on function monitoring.export_metrics_prometheus(text) is
+    'All current metrics that the caller may see, as one page of the Prometheus text format 0.0.4, or of OpenMetrics '
+    '1.0 for the format openmetrics.';

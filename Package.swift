@@ -35,17 +35,18 @@ let package = Package(
         // Lowest first: a target imports only targets above it in this list's order of rows, never its row's neighbours.
         library("Runtime", ["CShims"]),
         library("Postgres", ["CLibPQ", "CShims", "Runtime"]),
+        library("Secrets", ["CCrypto", "Runtime"]),
         library("Configuration", ["CYAML", "Runtime"]),
         library("EmbeddedPostgres", ["Postgres", "Runtime", "CShims"]),
         library("Migrations", ["CCrypto", "Postgres", "Runtime"], plugins: ["EmbedSQL"]),
         library("Scheduling", ["Configuration", "Postgres", "Runtime"]),
-        library("Collection", ["Postgres", "Runtime"]),
+        library("Collection", ["Postgres", "Runtime", "Secrets"]),
         library("Exporter", ["CMicroHTTPD", "CZlib", "CShims", "Postgres", "Runtime"]),
         .executableTarget(
             name: "pgvigil",
             dependencies: [
                 "Collection", "Configuration", "EmbeddedPostgres", "Exporter", "Migrations", "Postgres", "Runtime",
-                "Scheduling",
+                "Scheduling", "Secrets",
             ],
             swiftSettings: strict),
 
@@ -57,6 +58,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["EmbeddedPostgres", "Migrations", "Postgres", "Runtime"],
             path: "Tests/TestSupport", swiftSettings: strict),
         tests("RuntimeTests", ["Runtime"]),
+        tests("SecretsTests", ["Runtime", "Secrets"]),
         tests("PostgresTests", ["Postgres", "EmbeddedPostgres", "Runtime"]),
         tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "Postgres", "Runtime"]),
         tests("ConfigurationTests", ["Configuration"]),

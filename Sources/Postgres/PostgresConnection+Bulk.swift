@@ -1,4 +1,13 @@
 extension PostgresConnection {
+    /// The names of the columns that a statement would give, found by asking the server; it is not run.
+    ///
+    /// - Throws: as `query` does; what the server says of a statement that it cannot run.
+    package func describe(_ sql: String, timeout: Duration? = nil) async throws(PostgresError) -> [String] {
+        try await perform("describe", timeout) { (session, flight) throws(PostgresError) in
+            try session.describe(sql, &flight)
+        }
+    }
+
     /// Runs one statement and hands its rows over one by one, so that memory does not grow with their number.
     ///
     /// `onRow` runs on the connection's thread; when it throws, the statement is stopped and the error thrown here.

@@ -18,13 +18,17 @@ package final class PostgresConnection: Sendable {
     ) async throws(PostgresError) -> PostgresConnection {
         let mailbox = try Mailbox()
         let cancellation = Flag()
+        let opening = Opening()
         let failure = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                start(configuration, mailbox, cancellation) { continuation.resume(returning: $0) }
+                opening.wait(continuation)
+                start(configuration, mailbox, cancellation) { opening.end($0) }
             }
         } onCancel: {
             cancellation.set()
             mailbox.wake()
+            // The thread may be held by the look-up of a host's name, which nothing can stop: it ends by itself.
+            if opening.end(Session.cancelled("connect")) { mailbox.stop() }
         }
         if let failure { throw failure }
         return PostgresConnection(mailbox: mailbox)

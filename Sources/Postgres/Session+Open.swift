@@ -17,9 +17,9 @@ extension Session {
         let session = Session(
             connection: connection, mailbox: mailbox, notices: notices, cancelLimit: configuration.cancelLimit)
         let options = ConnectionOptions(of: connection)
+        let wished = options.connectTimeout ?? configuration.connectTimeout
         var flight = Flight(
-            "connect", cancellation,
-            deadline: Monotonic.now() + (options.connectTimeout ?? configuration.connectTimeout),
+            "connect", cancellation, deadline: Monotonic.now() + min(wished, configuration.connectLimit ?? wished),
             cancelLimit: configuration.cancelLimit)
         try session.complete(&flight)
         PQsetErrorVerbosity(connection, PQERRORS_DEFAULT)
@@ -30,16 +30,33 @@ extension Session {
     }
 
     private static func start(_ configuration: PostgresConfiguration) -> OpaquePointer? {
-        let settings: [(String, String)] = [
-            ("fallback_application_name", configuration.applicationName),
-            ("dbname", configuration.conninfo),
-            ("client_encoding", "UTF8"),
+        var settings: [(String, UnsafeMutablePointer<CChar>?)] = [
+            ("fallback_application_name", strdup(configuration.applicationName)),
+            ("dbname", strdup(configuration.conninfo)),
+            ("client_encoding", strdup("UTF8")),
         ]
+        // After the connection string, so that they win; libpq reads a second dbname as a plain name.
+        for (name, value) in configuration.overrides { settings.append((name, strdup(value))) }
+        if let password = configuration.password { settings.append(("password", Self.copy(password))) }
         let names = settings.map { strdup($0.0) } + [nil]
-        let values = settings.map { strdup($0.1) } + [nil]
-        defer { for text in names + values { free(text) } }
+        let values = settings.map { $0.1 } + [nil]
+        defer {
+            for (_, value) in settings {
+                // The connection string may hold a password too.
+                if let value { SecretBytes.wipe(UnsafeMutableRawBufferPointer(start: value, count: strlen(value))) }
+                free(value)
+            }
+            for name in names { free(name) }
+        }
         return PQconnectStartParams(
             names.map { UnsafePointer($0) }, values.map { UnsafePointer($0) }, 1)
+    }
+
+    /// A C string of the password, to be wiped by the caller.
+    private static func copy(_ password: SecretBytes) -> UnsafeMutablePointer<CChar>? {
+        guard let copy = calloc(password.count + 1, 1) else { return nil }
+        password.withBytes { copy.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(copy), byteCount: $0.count) }
+        return copy.assumingMemoryBound(to: CChar.self)
     }
 
     /// Drives the handshake until the session is usable.

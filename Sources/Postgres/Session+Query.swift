@@ -21,6 +21,19 @@ extension Session {
         return affectedRows
     }
 
+    /// Has the server parse one statement and tell its columns, without running it.
+    func describe(_ sql: String, _ flight: inout Flight) throws(PostgresError) -> [String] {
+        guard PQsendPrepare(connection, "", sql, 0, nil) == 1 else { throw connectionError(flight.attempted) }
+        try flush(&flight)
+        try collect(&flight) { _ in }
+        guard PQsendDescribePrepared(connection, "") == 1 else { throw connectionError(flight.attempted) }
+        try flush(&flight)
+        var columns: [String]?
+        try collect(&flight) { result in columns = result.header.names }
+        guard let columns else { throw connectionError(flight.attempted) }
+        return columns
+    }
+
     /// Runs statements by the simple protocol and ignores their results.
     func execute(_ script: String, _ flight: inout Flight) throws(PostgresError) {
         guard PQsendQuery(connection, script) == 1 else { throw connectionError(flight.attempted) }

@@ -1,5 +1,6 @@
 import EmbeddedPostgres
 import Postgres
+import Runtime
 import TestSupport
 import Testing
 
@@ -168,5 +169,53 @@ import Testing
             try await watcher.waitUntil("select count(*) = 0 from pg_stat_activity where pid = $1", ["\(pid)"])
             await watcher.close()
         }
+    }
+}
+
+/// What a statement would give, asked without running it.
+@Suite struct DescribeTests {
+    @Test func `a statement's columns are told without running it`() async throws {
+        try await TestDatabase.withDatabase(.empty) { database in
+            let connection = try await database.connect()
+            try await connection.execute("create table visits (name text)")
+            let columns = try await connection.describe(
+                "insert into visits values ('a') returning name, length(name) as size")
+            #expect(columns == ["name", "size"])
+            #expect(try await connection.describe("select") == [])
+            #expect(try await connection.query("select count(*) from visits").scalar == "0")
+            let error = await #expect(throws: PostgresError.self) {
+                try await connection.describe("select missing from visits")
+            }
+            #expect(error?.sqlState == "42703")
+            #expect(try await connection.query("select 1").scalar == "1")
+            await connection.close()
+        }
+    }
+
+    @Test func `a password given apart wins over the string's, and a database too`() async throws {
+        try await TestDatabase.withDatabase(.empty) { database in
+            let connection = try await PostgresConnection.connect(
+                PostgresConfiguration(
+                    conninfo: database.cluster.conninfo(database: "nowhere"), overrides: ["dbname": database.name],
+                    password: SecretBytes(Array("unused".utf8)), applicationName: "test"))
+            #expect(try await connection.query("select current_database()").scalar == database.name)
+            await connection.close()
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("host=a password=b", true), ("postgres://u:p@h/d", true), ("postgres://h/d?password=p", true),
+            ("host=a sslpassword=b", true), ("host=a user=password", false), ("postgres://u@h/d", false),
+        ])
+    func `a password inside a connection string is seen`(text: String, holdsSecret: Bool) throws {
+        #expect(try ConnectionText(text).holdsSecret == holdsSecret)
+    }
+
+    @Test(arguments: ["host", "host='a", "nonsense=1", "postgres://[", ""])
+    func `a malformed connection string is not repeated`(text: String) {
+        let error = #expect(throws: PostgresError.self) { try ConnectionText(text) }
+        #expect(error?.kind == .usage)
+        #expect(error?.message == "malformed connection string")
     }
 }

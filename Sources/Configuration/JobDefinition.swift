@@ -22,7 +22,7 @@ package struct JobDefinition: Sendable, Equatable {
     /// How the command runs: inside one transaction with its ledger entry, or as a procedure that commits itself.
     package enum Mode: String, Sendable, CaseIterable { case transaction, procedure }
     /// What becomes of local times that the clocks skip or repeat.
-    package enum DaylightSaving: String, Sendable, CaseIterable { case once }
+    package enum DaylightSaving: String, Sendable, CaseIterable { case once, skip, twice }
     /// What happens to a slot that comes while the job still runs.
     package enum Overlap: String, Sendable, CaseIterable { case skip }
     /// Which of the slots that passed unseen are made up for.

@@ -79,7 +79,9 @@ struct JobsFileFaultTests {
         Refusal(
             "name: a\nschedule: x\nsql: y\nmode: maintenance",
             "jobs.yml:7:11: jobs[0].mode: expected one of transaction, procedure, found \"maintenance\""),
-        Refusal("name: a\nschedule: x\nsql: y\ndst: skip", "jobs.yml:7:10: jobs[0].dst: expected once, found \"skip\""),
+        Refusal(
+            "name: a\nschedule: x\nsql: y\ndst: never",
+            "jobs.yml:7:10: jobs[0].dst: expected one of once, skip, twice, found \"never\""),
         Refusal(
             "name: a\nschedule: x\nsql: y\noverlap: queue\nmisfire: all\nhistory: none",
             "jobs.yml:7:14: jobs[0].overlap: expected skip, found \"queue\"",

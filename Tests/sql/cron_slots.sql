@@ -35,16 +35,17 @@ select is(
 select is(
     (monitoring_internal.slot_rule(
         monitoring_internal.parse_cron('30 2 * * *'), '2026-10-25 00:30+00', 'Europe/Berlin')).rule,
-    'first of two', 'a slot that could have been twice');
+    'overlap first', 'a slot that could have been twice');
 select is_empty(
-    $$select e.expression, z.zone, i.after
-    from unnest(array['*/7 * * * *', '5 4 * * *', '0 0 1 * mon']) as e (expression)
+    $$select e.expression, z.zone, i.after, d.dst
+    from unnest(array['*/7 * * * *', '5 4 * * *', '30 0,1,2 * * *', '0 0 1 * mon', '45 1 LW * fri#5']) as e (expression)
+    cross join unnest(array['once', 'skip', 'twice']) as d (dst)
     cross join unnest(array['Europe/Berlin', 'Asia/Kathmandu', 'America/Havana']) as z (zone)
     cross join generate_series(
         timestamptz '2026-01-01 00:00:01+00', '2026-12-31', interval '61 hours') as i (after)
-    where monitoring_internal.next_slot(monitoring_internal.parse_cron(e.expression), i.after, z.zone)
+    where monitoring_internal.next_slot(monitoring_internal.parse_cron(e.expression), i.after, z.zone, d.dst)
         is distinct from monitoring_internal.next_slot_near_change(
-            monitoring_internal.parse_cron(e.expression), i.after + interval '1 second', z.zone)$$,
+            monitoring_internal.parse_cron(e.expression), i.after + interval '1 second', z.zone, d.dst)$$,
     'the short way and the careful way lead to the same slots');
 
 -- The golden table: the first slot after an instant, in zones whose clocks do the odd things.
@@ -113,9 +114,77 @@ select is(
     monitoring.cron_next(g.expression, g.after, g.zone), g.slot,
     format('"%s" after %s in %s: %s', g.expression, g.after, g.zone, g.why))
 from golden as g;
+
+-- What each daylight saving rule makes of the same local times: every slot of a span.
+create temporary table rule_golden (
+    expression text, zone text, after timestamptz, until timestamptz, once timestamptz[], skip timestamptz[],
+    twice timestamptz[], why text);
+insert into rule_golden values
+    ('30 2 * * *', 'Europe/Berlin', '2026-03-28 12:00+00', '2026-03-30 12:00+00',
+        '{2026-03-29 01:00+00,2026-03-30 00:30+00}', '{2026-03-30 00:30+00}',
+        '{2026-03-29 01:00+00,2026-03-30 00:30+00}', 'a gap of an hour'),
+    ('0,30 2,3 * * *', 'Europe/Berlin', '2026-03-29 00:00+00', '2026-03-29 12:00+00',
+        '{2026-03-29 01:00+00,2026-03-29 01:30+00}', '{2026-03-29 01:00+00,2026-03-29 01:30+00}',
+        '{2026-03-29 01:00+00,2026-03-29 01:30+00}', 'the end of the gap is a local time of its own'),
+    ('30 2 * * *', 'Europe/Berlin', '2026-10-24 12:00+00', '2026-10-26 12:00+00',
+        '{2026-10-25 00:30+00,2026-10-26 01:30+00}', '{2026-10-25 00:30+00,2026-10-26 01:30+00}',
+        '{2026-10-25 00:30+00,2026-10-25 01:30+00,2026-10-26 01:30+00}', 'an hour twice'),
+    ('30 */2 * * *', 'Europe/Berlin', '2026-10-25 00:00+00', '2026-10-25 02:00+00',
+        '{2026-10-25 00:30+00,2026-10-25 01:30+00}', '{2026-10-25 00:30+00,2026-10-25 01:30+00}',
+        '{2026-10-25 00:30+00,2026-10-25 01:30+00}', 'elapsed time under each rule'),
+    ('30 */2 * * *', 'Europe/Berlin', '2026-03-29 00:00+00', '2026-03-29 03:00+00',
+        '{2026-03-29 02:30+00}', '{2026-03-29 02:30+00}', '{2026-03-29 02:30+00}', 'elapsed time under each rule'),
+    ('15 2 * * *', 'America/New_York', '2026-03-07 12:00+00', '2026-03-09 12:00+00',
+        '{2026-03-08 07:00+00,2026-03-09 06:15+00}', '{2026-03-09 06:15+00}',
+        '{2026-03-08 07:00+00,2026-03-09 06:15+00}', 'a gap of an hour'),
+    ('15 1,2 * * *', 'America/New_York', '2026-10-31 12:00+00', '2026-11-02 00:00+00',
+        '{2026-11-01 05:15+00,2026-11-01 07:15+00}', '{2026-11-01 05:15+00,2026-11-01 07:15+00}',
+        '{2026-11-01 05:15+00,2026-11-01 06:15+00,2026-11-01 07:15+00}', 'an hour twice'),
+    ('0,15,30 2 * * *', 'Australia/Lord_Howe', '2026-10-03 12:00+00', '2026-10-04 12:00+00',
+        '{2026-10-03 15:30+00}', '{2026-10-03 15:30+00}', '{2026-10-03 15:30+00}', 'a gap of half an hour'),
+    ('15 2 * * *', 'Australia/Lord_Howe', '2026-10-03 12:00+00', '2026-10-04 16:00+00',
+        '{2026-10-03 15:30+00,2026-10-04 15:15+00}', '{2026-10-04 15:15+00}',
+        '{2026-10-03 15:30+00,2026-10-04 15:15+00}', 'a gap of half an hour'),
+    ('0,45 1,2 * * *', 'Australia/Lord_Howe', '2026-04-04 12:00+00', '2026-04-04 18:00+00',
+        '{2026-04-04 14:00+00,2026-04-04 14:45+00,2026-04-04 15:30+00,2026-04-04 16:15+00}',
+        '{2026-04-04 14:00+00,2026-04-04 14:45+00,2026-04-04 15:30+00,2026-04-04 16:15+00}',
+        '{2026-04-04 14:00+00,2026-04-04 14:45+00,2026-04-04 15:15+00,2026-04-04 15:30+00,2026-04-04 16:15+00}',
+        'half an hour twice'),
+    ('0 0 * * *', 'America/Sao_Paulo', '2018-11-03 12:00+00', '2018-11-05 12:00+00',
+        '{2018-11-04 03:00+00,2018-11-05 02:00+00}', '{2018-11-05 02:00+00}',
+        '{2018-11-04 03:00+00,2018-11-05 02:00+00}', 'a day without midnight'),
+    ('30 23 * * *', 'America/Sao_Paulo', '2018-02-17 12:00+00', '2018-02-19 12:00+00',
+        '{2018-02-18 01:30+00,2018-02-19 02:30+00}', '{2018-02-18 01:30+00,2018-02-19 02:30+00}',
+        '{2018-02-18 01:30+00,2018-02-18 02:30+00,2018-02-19 02:30+00}', 'the last hour of a day twice'),
+    ('30 12 * * *', 'Pacific/Apia', '2011-12-29 00:00+00', '2012-01-01 00:00+00',
+        '{2011-12-29 22:30+00,2011-12-30 10:00+00,2011-12-30 22:30+00,2011-12-31 22:30+00}',
+        '{2011-12-29 22:30+00,2011-12-30 22:30+00,2011-12-31 22:30+00}',
+        '{2011-12-29 22:30+00,2011-12-30 10:00+00,2011-12-30 22:30+00,2011-12-31 22:30+00}', 'a missing day'),
+    ('0 0 30 12 *', 'Pacific/Apia', '2010-01-01 00:00+00', '2013-01-01 00:00+00',
+        '{2010-12-30 10:00+00,2011-12-30 10:00+00,2012-12-29 10:00+00}',
+        '{2010-12-30 10:00+00,2012-12-29 10:00+00}',
+        '{2010-12-30 10:00+00,2011-12-30 10:00+00,2012-12-29 10:00+00}', 'a date that did not happen');
+create function pg_temp.slots(expression text, zone text, dst text, after timestamptz, until timestamptz)
+returns timestamptz[]
+language sql
+as $$
+    with recursive form (schedule) as materialized (
+        select monitoring_internal.parse_cron(expression)
+    ), slot (at) as (
+        select monitoring_internal.next_slot(f.schedule, after, zone, dst) from form as f
+        union all
+        select monitoring_internal.next_slot(f.schedule, s.at, zone, dst) from form as f, slot as s where s.at <= until
+    )
+    select coalesce(array_agg(s.at order by s.at), '{}') from slot as s where s.at <= until
+$$;
+select is(
+    pg_temp.slots(g.expression, g.zone, d.dst, g.after, g.until), d.slots,
+    format('"%s" in %s, %s: %s', g.expression, g.zone, d.dst, g.why))
+from rule_golden as g
+cross join lateral (values ('once', g.once), ('skip', g.skip), ('twice', g.twice)) as d (dst, slots);
 select is(monitoring.cron_next('0 0 * * *', null), null, 'no instant, no slot');
 select is(
-    monitoring_internal.next_slot('{0,1,1,1,1073741824,4,127,1}', '2026-01-01'), null,
+    monitoring_internal.next_slot('{0,1,1,1,1073741824,4,127,1,0}', '2026-01-01'), null,
     'a parsed form that never fires ends the search after a hundred years');
 
 -- A schedule's slots and the rules that made them.
@@ -123,16 +192,30 @@ select results_eq(
     $$select e.local_at, e.named_at, e.utc_offset, e.rule
     from monitoring.cron_explain('30 2 * * *', '2026-03-28 12:00+00', 'Europe/Berlin', n => 2) as e$$,
     $$values
-        (timestamp '2026-03-29 03:00', timestamp '2026-03-29 02:30', interval '2 hours', 'moved out of gap'),
+        (timestamp '2026-03-29 03:00', timestamp '2026-03-29 02:30', interval '2 hours', 'gap moved'),
         ('2026-03-30 02:30', '2026-03-30 02:30', '2 hours', 'regular')$$,
     'a slot that moved names the local time it stands for');
 select results_eq(
+    $$select e.slot_at, e.local_at, e.named_at, e.rule
+    from monitoring.cron_explain('30 2 * * *', '2026-03-28 12:00+00', 'Europe/Berlin', 'skip', 2) as e$$,
+    $$values
+        (null::timestamptz, null::timestamp, timestamp '2026-03-29 02:30', 'gap skipped'),
+        ('2026-03-30 00:30+00', '2026-03-30 02:30', '2026-03-30 02:30', 'regular')$$,
+    'a local time that is left out is shown without a slot');
+select results_eq(
     $$select e.slot_at, e.rule
+    from monitoring.cron_explain('30 2 * * *', '2026-10-24 12:00+00', 'Europe/Berlin', 'twice', 3) as e$$,
+    $$values
+        (timestamptz '2026-10-25 00:30+00', 'overlap first'),
+        ('2026-10-25 01:30+00', 'overlap second'), ('2026-10-26 01:30+00', 'regular')$$,
+    'a local time that runs twice says which time it is');
+select results_eq(
+    $$select e.slot_at, e.utc_offset, e.rule
     from monitoring.cron_explain('30 * * * *', '2026-10-24 23:30+00', 'Europe/Berlin', 'once', 3) as e$$,
     $$values
-        (timestamptz '2026-10-25 00:30+00', 'first of two'),
-        ('2026-10-25 01:30+00', 'second of two'), ('2026-10-25 02:30+00', 'regular')$$,
-    'elapsed time passes a repeated hour twice, and says so');
+        (timestamptz '2026-10-25 00:30+00', interval '2 hours', 'elapsed time'),
+        ('2026-10-25 01:30+00', '1 hour', 'elapsed time'), ('2026-10-25 02:30+00', '1 hour', 'elapsed time')$$,
+    'elapsed time passes a repeated hour twice, and says what it follows');
 select results_eq(
     $$select e.slot_at, e.rule from monitoring.cron_explain('@every 36h', 'epoch', n => 1) as e$$,
     $$values (timestamptz '1970-01-02 12:00+00', 'period')$$, 'a period is a rule of its own');
@@ -142,10 +225,11 @@ select is_empty(
     'a slot is the next one an instant before itself');
 
 -- An oracle that knows nothing of bits or of jumping: minute by minute, what do the clocks show?
--- A fixed local time is due when the clocks first show it or anything later; elapsed time is due when they show it.
+-- A local time is due when the clocks show it: with fixed hours and without "twice" the first time only. In a gap, with
+-- fixed hours and without "skip", it is due when the clocks first show anything later.
 create function pg_temp.oracle(
     minutes integer[], hours integer[], days integer[], months integer[], weekdays integer[],
-    is_both_days boolean, follows_elapsed_time boolean, after timestamptz, until timestamptz, zone text)
+    is_both_days boolean, follows_elapsed_time boolean, dst text, after timestamptz, until timestamptz, zone text)
 returns timestamptz
 language sql
 as $$
@@ -156,9 +240,13 @@ as $$
     )
     select min(c.at)
     from clock as c
-    cross join lateral generate_series(
-        case when follows_elapsed_time then c.shown else c.latest + interval '1 minute' end,
-        c.shown, interval '1 minute') as d (local)
+    cross join lateral (
+        select c.shown as local where follows_elapsed_time or dst = 'twice' or c.shown > c.latest
+        union all
+        select g.local
+        from generate_series(c.latest + interval '1 minute', c.shown - interval '1 minute', interval '1 minute') as g (local)
+        where not follows_elapsed_time and dst <> 'skip'
+    ) as d
     where c.at > after
         and extract(minute from d.local) = any (minutes) and extract(hour from d.local) = any (hours)
         and extract(month from d.local) = any (months)
@@ -199,10 +287,10 @@ $$;
 
 create temporary table differential as
 select
-    format('%s %s %s %s %s', m.field, h.field, d.field, mo.field, w.field) as expression, c.zone, a.after,
+    format('%s %s %s %s %s', m.field, h.field, d.field, mo.field, w.field) as expression, c.zone, r.dst, a.after,
     a.after + interval '40 hours' as until,
     pg_temp.oracle(m.member, h.member, d.member, mo.member, w.member, d.field ~ '^[*]' or w.field ~ '^[*]',
-        h.field ~ '[*/]' or cardinality(h.member) = 24, a.after, a.after + interval '40 hours', c.zone) as expected
+        h.field ~ '[*/]' or cardinality(h.member) = 24, r.dst, a.after, a.after + interval '40 hours', c.zone) as expected
 from (values
     (1, 'Europe/Berlin', timestamptz '2026-03-29 01:00+00'), (2, 'Europe/Berlin', '2026-10-25 01:00+00'),
     (3, 'America/New_York', '2026-03-08 07:00+00'), (4, 'America/New_York', '2026-11-01 06:00+00'),
@@ -213,6 +301,7 @@ from (values
     (13, 'Pacific/Kwajalein', '1969-09-30 13:00+00'), (14, 'UTC', '2026-12-31 23:59+00')
 ) as c (number, zone, change)
 cross join generate_series(1, 12) as n (round)
+cross join lateral (select (array['once', 'skip', 'twice'])[n.round % 3 + 1] as dst) as r
 cross join lateral (
     select c.number * 10000 + n.round * 100 as seed, (c.change - interval '1 second') at time zone c.zone as local
 ) as s
@@ -228,10 +317,74 @@ select cmp_ok(
     (select count(*) from differential as d where d.expected is not null), '>', 50::bigint,
     'the oracle finds slots in many of its windows');
 select is_empty(
-    $$select d.*, monitoring.cron_next(d.expression, d.after, d.zone) as found from differential as d
-    where monitoring.cron_next(d.expression, d.after, d.zone) is distinct from d.expected
-        and (d.expected is not null or monitoring.cron_next(d.expression, d.after, d.zone) <= d.until)$$,
+    $$select d.*, monitoring.cron_next(d.expression, d.after, d.zone, d.dst) as found from differential as d
+    where monitoring.cron_next(d.expression, d.after, d.zone, d.dst) is distinct from d.expected
+        and (d.expected is not null or monitoring.cron_next(d.expression, d.after, d.zone, d.dst) <= d.until)$$,
     'slots are those of the oracle that goes minute by minute');
+
+-- Days that are counted, against a calendar that is asked day by day over five years.
+create temporary table calendar as
+select
+    c.day::date, extract(day from c.day)::integer as number, extract(dow from c.day)::integer as weekday,
+    lower(to_char(c.day, 'dy')) as name, (extract(day from c.day)::integer + 6) / 7 as week,
+    count(*) over month as length, date_trunc('month', c.day)::date as first_day
+from generate_series(timestamp '2024-01-01', '2028-12-31', interval '1 day') as c (day)
+window month as (partition by date_trunc('month', c.day));
+create temporary table near as
+select wanted.*, w.day as weekday_near
+from calendar as wanted
+cross join lateral (
+    select c.day from calendar as c
+    where c.first_day = wanted.first_day and c.weekday between 1 and 5 and c.day between wanted.day - 2 and wanted.day + 2
+    order by abs(c.day - wanted.day) limit 1
+) as w;
+create temporary table named_days as
+select c.number::text as item, c.day from calendar as c
+union all
+select 'l' || coalesce('-' || nullif(c.length - c.number, 0), ''), c.day from calendar as c
+union all
+select c.number || 'w', c.weekday_near from near as c
+union all
+select 'l' || coalesce('-' || nullif(c.length - c.number, 0), '') || 'w', c.weekday_near from near as c;
+create temporary table named_weekdays as
+select c.name as item, c.day from calendar as c
+union all
+select c.name || '#' || c.week, c.day from calendar as c
+union all
+select c.name || 'l', c.day from calendar as c where c.number > c.length - 7;
+create index on named_days (item);
+create index on named_weekdays (item);
+analyze named_days, named_weekdays;
+create temporary table counted as
+select format('0 12 %s %s %s', i.days, m.month, i.weekdays) as expression, i.*, m.month
+from (
+    select distinct d.item as days, '*' as weekdays from named_days as d
+    union all
+    select distinct '?', w.item from named_weekdays as w
+    union all
+    values ('l', 'fril'), ('15w', 'mon#1'), ('13', 'fri#2'), ('1w,lw', 'sun#5'), ('31', 'tue#5'), ('3,l-5,20w', '?'),
+        ('?', 'mon#1,mon#3,sunl,tue')
+) as i
+cross join (values ('*'), ('2'), ('4,9')) as m (month)
+where m.month = '*' or hashtext(i.days || i.weekdays) % 4 = 0;
+select cmp_ok((select count(*) from counted), '>', 150::bigint, 'each way to count is tried');
+create temporary table counted_slots as
+select
+    c.expression, pg_temp.slots(c.expression, 'UTC', 'once', '2024-01-01', '2029-01-01') as found,
+    array(
+        select d.day + time '12:00' at time zone 'UTC'
+        from (
+            select n.day from named_days as n where n.item = any (string_to_array(c.days, ','))
+            union
+            select n.day from named_weekdays as n where n.item = any (string_to_array(c.weekdays, ','))
+        ) as d
+        where c.month = '*' or extract(month from d.day)::text = any (string_to_array(c.month, ','))
+        order by d.day) as expected
+from counted as c
+where not (c.month = '2' and c.days ~ '^(3[01]w?|l-(29|30)w?)$') and not (c.month = '4,9' and c.days ~ '^(31w?|l-30w?)$');
+select is_empty(
+    'select s.expression from counted_slots as s where s.found is distinct from s.expected',
+    'counted days are those of a calendar that is asked day by day');
 
 select * from finish();
 rollback;

@@ -142,7 +142,7 @@ select is(monitoring_internal.milliseconds('1.5 seconds'), '1500', 'milliseconds
 select is(monitoring_internal.shortest_gap('0,20 * * * *', 'UTC', 'once', '2030-01-01Z'), interval '20 minutes', 'shortest_gap');
 select results_eq(
     $$ select last_slot_at, previous_slot_at, slot_count, next_slot_at, is_complete from monitoring_internal.advance_slots(
-        '30 2 * * *', 'Europe/Berlin', null, '2030-03-30 01:30:00Z', '2030-04-01 02:00:00Z', 10) $$,
+        '30 2 * * *', 'Europe/Berlin', 'once', null, '2030-03-30 01:30:00Z', '2030-04-01 02:00:00Z', 10) $$,
     $$ values ('2030-04-01 00:30:00Z'::timestamptz, '2030-03-31 01:00:00Z'::timestamptz, 3::bigint,
         '2030-04-02 00:30:00Z'::timestamptz, true) $$,
     'advance_slots walks local time: the slot in the gap runs at its end');

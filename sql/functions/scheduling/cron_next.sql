@@ -2,10 +2,11 @@
 -- Owns cron_next, next_slot and its parts next_*, cron_days, lowest_bit. Writes nothing.
 -- Concurrency: pure functions of their arguments and the server's zone data.
 --
--- A schedule with a fixed hour runs once a local time: one skipped by the clocks runs at the first
--- instant after the gap, one that occurs twice at its first occurrence. A schedule whose hour field
--- is a wildcard or has a step follows elapsed time: it matches what the clocks show, in a repeated
--- hour again, and in a gap not at all.
+-- A schedule with a fixed hour names local times. With dst once, one skipped by the clocks runs at the
+-- first instant after the gap, and one that occurs twice at its first occurrence; with skip, the one
+-- in the gap does not run; with twice, the one that occurs twice runs both times. A schedule whose hour
+-- field is a wildcard or has a step follows elapsed time under each of them: it matches what the clocks
+-- show, in a repeated hour again, and in a gap not at all.
 
 -- The number of the lowest bit that is set.
 -- Called by: next_local_slot.
@@ -19,15 +20,16 @@ end;
 comment on function monitoring_internal.lowest_bit(bigint) is
     'The number of the lowest bit that is set.';
 
--- The days of a month that a parsed calendar schedule names, bit n for day n.
+-- The days of a month that a parsed calendar schedule names, bit n for day n; null when some are counted.
 -- Units: p_month is the first of the month.
 -- The weekdays are one 7-bit pattern, turned to the weekday of the first and repeated five times.
--- Called by: next_local_slot.
+-- L, W and # are for cron_special_days. Called by: next_local_slot.
 create or replace function monitoring_internal.cron_days(p_schedule bigint[], p_month date)
 returns bigint
 language sql immutable parallel safe
 begin atomic
     select case
+        when p_schedule[9] <> 0 or p_schedule[7] > 127 or p_schedule[5] > 4294967295 then null
         when p_schedule[6] >> extract(month from p_month)::integer & 1 = 0 then 0
         when p_schedule[8] & 1 = 1 then p_schedule[5] & d.by_weekday & d.existing
         else (p_schedule[5] | d.by_weekday) & d.existing
@@ -42,12 +44,12 @@ begin atomic
 end;
 
 comment on function monitoring_internal.cron_days(bigint[], date) is
-    'The days of a month that a schedule names, as a bit mask.';
+    'The days of a month that a schedule without L, W and # names, as a bit mask.';
 
 -- The first local time at or after p_from that a parsed calendar schedule names; null when there is
 -- none in 100 years. Jumps from field to field, at most 1,200 months.
 -- Units: p_from in whole seconds.
--- Called by: next_slot, next_slot_near_change, cron_explain.
+-- Called by: next_slot, next_slot_near_change, slot_rule, parse_cron.
 create or replace function monitoring_internal.next_local_slot(
     p_schedule bigint[], p_from timestamp)
 returns timestamp
@@ -60,9 +62,11 @@ declare
     v_hour constant integer := extract(hour from p_from)::integer;
     v_minute constant integer := extract(minute from p_from)::integer;
     v_month date := v_date - (v_day - 1);
-    v_days bigint := monitoring_internal.cron_days(p_schedule, v_month) & (-1::bigint << v_day);
+    v_days bigint;
     v_bits bigint;
 begin
+    v_days := (-1::bigint << v_day) & coalesce(
+        monitoring_internal.cron_days(p_schedule, v_month), monitoring_internal.cron_special_days(p_schedule, v_month));
     if v_days >> v_day & 1 = 1 then
         if p_schedule[4] >> v_hour & 1 = 1 then
             if p_schedule[3] >> v_minute & 1 = 1 then
@@ -95,7 +99,9 @@ begin
         if v_month > v_date + 36525 then
             return null;
         elsif p_schedule[6] >> extract(month from v_month)::integer & 1 = 1 then
-            v_days := monitoring_internal.cron_days(p_schedule, v_month);
+            v_days := coalesce(
+                monitoring_internal.cron_days(p_schedule, v_month),
+                monitoring_internal.cron_special_days(p_schedule, v_month));
         end if;
     end loop;
     return v_month + (monitoring_internal.lowest_bit(v_days) - 1) + make_time(
@@ -112,17 +118,18 @@ comment on function monitoring_internal.next_local_slot(bigint[], timestamp) is
 -- Units: p_from in whole seconds.
 -- Called by: next_slot.
 create or replace function monitoring_internal.next_slot_near_change(
-    p_schedule bigint[], p_from timestamptz, p_time_zone text)
+    p_schedule bigint[], p_from timestamptz, p_time_zone text, p_dst text default 'once')
 returns timestamptz
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_follows_elapsed_time constant boolean := p_schedule[8] & 2 = 2;
+    v_repeats constant boolean := p_schedule[8] & 2 = 2 or p_dst = 'twice';
+    v_leaves_gaps constant boolean := p_schedule[8] & 2 = 2 or p_dst = 'skip';
     v_from timestamptz := p_from;
     v_local timestamp := p_from at time zone p_time_zone;
     v_twin constant timestamptz := case
-        when v_follows_elapsed_time then v_local at time zone p_time_zone
+        when v_repeats then v_local at time zone p_time_zone
         else monitoring_internal.first_occurrence(v_local, p_time_zone)
     end;
     v_next timestamp;
@@ -130,7 +137,7 @@ declare
     v_change timestamptz;
 begin
     if v_twin > p_from then
-        -- The first pass of a repeated hour: elapsed time runs to its end, then through it again.
+        -- The first pass of a repeated hour: to its end, then through it again.
         v_change := monitoring_internal.zone_change_within(p_from, v_twin, p_time_zone);
         v_next := monitoring_internal.next_local_slot(p_schedule, v_local);
         if v_next - v_local < v_change - p_from then
@@ -144,14 +151,14 @@ begin
         v_local := ((v_change - interval '1 second') at time zone p_time_zone)
             + interval '1 second';
     end if;
-    -- One pass, and one more for each gap that elapsed time has to step over.
+    -- One pass, and one more for each gap to step over.
     loop
         v_next := monitoring_internal.next_local_slot(p_schedule, v_local);
         v_slot := monitoring_internal.first_occurrence(v_next, p_time_zone);
         exit when v_slot is null or v_slot at time zone p_time_zone = v_next;
         v_change := monitoring_internal.zone_change_within(
             v_slot - ((v_slot at time zone p_time_zone) - v_next), v_slot, p_time_zone);
-        if not v_follows_elapsed_time then
+        if not v_leaves_gaps then
             return v_change;
         end if;
         v_from := v_change;
@@ -161,14 +168,14 @@ begin
 end
 $$;
 
-comment on function monitoring_internal.next_slot_near_change(bigint[], timestamptz, text) is
+comment on function monitoring_internal.next_slot_near_change(bigint[], timestamptz, text, text) is
     'The first slot of a parsed schedule at or after an instant, where clocks may change.';
 
 -- The first slot of a parsed schedule strictly after p_after; null when there is none in 100 years.
 -- Nearly every call takes the short way: the slot exists, and no clock changed the day before.
 -- Called by: cron_next, cron_explain, the scheduler (which parses once and checked the zone).
 create or replace function monitoring_internal.next_slot(
-    p_schedule bigint[], p_after timestamptz, p_time_zone text default 'UTC')
+    p_schedule bigint[], p_after timestamptz, p_time_zone text default 'UTC', p_dst text default 'once')
 returns timestamptz
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -197,11 +204,11 @@ begin
     then
         return v_slot;
     end if;
-    return monitoring_internal.next_slot_near_change(p_schedule, v_from, p_time_zone);
+    return monitoring_internal.next_slot_near_change(p_schedule, v_from, p_time_zone, p_dst);
 end
 $$;
 
-comment on function monitoring_internal.next_slot(bigint[], timestamptz, text) is
+comment on function monitoring_internal.next_slot(bigint[], timestamptz, text, text) is
     'The first slot of a parsed schedule strictly after an instant.';
 
 -- The first instant strictly after "after" at which a schedule fires.
@@ -221,7 +228,8 @@ begin
         perform monitoring_internal.check_slot_options(cron_next.after, cron_next.dst);
     end if;
     return monitoring_internal.next_slot(
-        monitoring_internal.parse_cron(cron_next.expression), cron_next.after, cron_next.time_zone);
+        monitoring_internal.parse_cron(cron_next.expression), cron_next.after, cron_next.time_zone,
+        cron_next.dst);
 end
 $$;
 

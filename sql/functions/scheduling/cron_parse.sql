@@ -2,10 +2,11 @@
 -- Owns parse_cron and its parts parse_cron_*, cron_value, refuse_cron*. Writes nothing.
 -- Concurrency: pure functions of their arguments.
 --
--- The parsed form is bigint[8]: [1] period in microseconds (0 for a calendar schedule), then one bit
--- mask a field, bit n for value n: [2] seconds, [3] minutes, [4] hours, [5] days of month,
--- [6] months, [7] weekdays (0 = Sunday), [8] flags: 1 = a day must match both day fields (one of
--- them starts with * or ?), 2 = follows elapsed time.
+-- The parsed form is bigint[9]: [1] period in microseconds (0 for a calendar schedule), then one bit
+-- mask a field, bit n for value n: [2] seconds, [3] minutes, [4] hours, [5] days of month, and bit
+-- 62-n for L-n, [6] months, [7] weekdays (0 = Sunday), bit 7n+d for d#n and 42+d for dL, [8] flags:
+-- 1 = a day must match both day fields (one of them starts with * or ?), 2 = follows elapsed time,
+-- [9] days of month whose nearest weekday it is, bits as in [5]: n for nW, 62-n for L-nW.
 
 -- Refuse an expression as a whole.
 -- Raises: p_code, always. Called by: refuse_cron_shape, parse_cron, parse_cron_period.
@@ -43,18 +44,14 @@ begin
     if v_count = 0 then
         perform monitoring_internal.refuse_cron('PV110', p_expression, 'it is empty', v_hint);
     elsif p_fields[1] = '@reboot' then
-        perform monitoring_internal.refuse_cron(
-            'PV112', p_expression, '@reboot is not supported', v_hint);
+        perform monitoring_internal.refuse_cron('PV112', p_expression, '@reboot is not supported', v_hint);
     elsif p_fields[1] = '@every' then
-        perform monitoring_internal.refuse_cron(
-            'PV113', p_expression, '@every takes one duration', v_hint);
+        perform monitoring_internal.refuse_cron('PV113', p_expression, '@every takes one duration', v_hint);
     elsif p_fields[1] like '@%' then
-        perform monitoring_internal.refuse_cron(
-            'PV110', p_expression,
+        perform monitoring_internal.refuse_cron('PV110', p_expression,
             format('"%s" is not a known word', left(p_fields[1], 40)), v_hint);
     elsif v_count in (5, 6) then
-        perform monitoring_internal.refuse_cron(
-            'PV110', p_expression, 'it is longer than 250 characters', v_hint);
+        perform monitoring_internal.refuse_cron('PV110', p_expression, 'it is longer than 250 characters', v_hint);
     else
         perform monitoring_internal.refuse_cron(
             'PV110', p_expression, format('it has %s fields, not 5 or 6', v_count), v_hint);
@@ -65,8 +62,8 @@ $$;
 comment on function monitoring_internal.refuse_cron_shape(text, text[]) is
     'Raises the error of a schedule that is neither five or six fields nor an @ word.';
 
--- Refuse one field of an expression: names the field, the token and what the field takes.
--- Raises: p_code, always. Called by: parse_cron_item.
+-- Refuse one field of an expression: names the field, the token, where it stands and what the field takes.
+-- Raises: p_code, always. Called by: parse_cron_item, parse_cron_special.
 create or replace function monitoring_internal.refuse_cron_field(
     p_code text, p_field integer, p_token text, p_expression text, p_reason text)
 returns void
@@ -77,21 +74,31 @@ declare
     v_name constant text := (array[
         'second', 'minute', 'hour', 'day-of-month', 'month', 'day-of-week'])[p_field];
     v_values constant text := (array[
-        '0-59', '0-59', '0-23', '1-31', '1-12 or jan-dec',
-        '0-7 (0 and 7 are Sunday) or sun-sat'])[p_field];
+        '0-59', '0-59', '0-23', '1-31', '1-12 or jan-dec', '0-7 (0 and 7 are Sunday) or sun-sat'])[p_field];
+    v_special constant text := (array[
+        '', '', '', '; L for the last day, L-3 for three before it, 15W for the weekday nearest to the 15th, LW for '
+        'the last weekday', '', '; friL for the last Friday, fri#2 for the second'])[p_field];
+    v_count constant integer := regexp_count(p_expression, '[^ \t\r\n]+');
+    -- With five fields the first is the minute.
+    v_number constant integer := p_field - (v_count = 5)::integer;
+    v_field constant text := regexp_substr(p_expression, '[^ \t\r\n]+', 1, v_number);
 begin
     raise exception using
         errcode = p_code,
         message = format('%s field "%s": %s', v_name, left(p_token, 40), p_reason),
-        detail = format('The schedule is "%s".', left(p_expression, 200)),
+        detail = format(
+            'Field %s of %s, at character %s of the schedule "%s".', v_number, v_count,
+            regexp_instr(p_expression, '[^ \t\r\n]+', 1, v_number)
+                + strpos(format(',%s,', lower(v_field)), format(',%s,', p_token)) - 1,
+            left(p_expression, 200)),
         hint = format(
-            'The %s field takes %s; ranges a-b, steps */n, a-b/n or a/n, lists a,b; or * for all.',
-            v_name, v_values);
+            'The %s field takes %s; ranges a-b, steps */n, a-b/n or a/n, lists a,b; or * for all%s.',
+            v_name, v_values, v_special);
 end
 $$;
 
 comment on function monitoring_internal.refuse_cron_field(text, integer, text, text, text) is
-    'Raises the error of one field of a schedule, naming the field, the token and what is allowed.';
+    'Raises the error of one field of a schedule, naming the field, the token, its place and what is allowed.';
 
 -- The number that a token of a field stands for; null for a name that the field does not know.
 -- Called by: parse_cron_item.
@@ -113,7 +120,7 @@ comment on function monitoring_internal.cron_value(integer, text) is
 -- The bit mask of one list item that is not a plain number in range, in lower case.
 -- A range of names may wrap (fri-mon); one of numbers that runs backwards is more likely a slip
 -- and is refused.
--- Raises: PV111 malformed, PV112 not in this version. Called by: parse_cron_field.
+-- Raises: PV111. Called by: parse_cron_field.
 create or replace function monitoring_internal.parse_cron_item(
     p_field integer, p_item text, p_expression text)
 returns bigint
@@ -136,11 +143,8 @@ declare
     v_step constant integer := coalesce(v_part[4]::integer, 1);
     v_reason text;
 begin
-    if v_part is null and p_field in (4, 6)
-        and p_item ~ '^(l|lw|l-[0-9]+|[a-z0-9]+[lw]|[a-z0-9]+#[0-9]+)$'
-    then
-        perform monitoring_internal.refuse_cron_field('PV112', p_field, p_item, p_expression,
-            'L, W and # are not supported in this version');
+    if v_part is null and p_item ~ '[lw#]' then
+        return monitoring_internal.parse_cron_special(p_field, p_item, p_expression);
     end if;
     v_reason := case
         when v_part is null then 'neither a value nor a range nor a step'
@@ -225,7 +229,7 @@ begin
             'the period is outside 1s to 366d',
             'The shortest period is one second, the longest 366 days.');
     end if;
-    return array[v_period, 0, 0, 0, 0, 0, 0, 2];
+    return array[v_period, 0, 0, 0, 0, 0, 0, 2, 0];
 end
 $$;
 
@@ -233,7 +237,7 @@ comment on function monitoring_internal.parse_cron_period(text, text) is
     'The parsed form of an @every schedule.';
 
 -- The parsed form of a schedule: five fields, six with seconds first, @daily and its like, @every.
--- Raises: PV110 shape, PV111 and PV112 a field, PV113 a period, PV114 no day ever matches.
+-- Raises: PV110 shape, PV111 a field, PV112 @reboot, PV113 a period, PV114 no day ever matches.
 -- Called by: cron_next, cron_explain, the scheduler.
 create or replace function monitoring_internal.parse_cron(p_expression text)
 returns bigint[]
@@ -273,21 +277,23 @@ begin
     end loop;
     v_is_starred := v_fields[4] ~ '^[*?]' or v_fields[6] ~ '^[*?]';
     v_follows_elapsed_time := v_fields[3] ~ '[*?/]' or v_schedule[4] = v_every[3];
-    -- Only a day after the 28th can be missing in every month of the schedule.
-    if v_is_starred and v_schedule[5] & 536870910 = 0 and not exists (
-        select
-        from unnest('{31,29,31,30,31,30,31,31,30,31,30,31}'::integer[])
-            with ordinality as m (days, month)
-        where v_schedule[6] >> m.month::integer & 1 = 1
-            and v_schedule[5] & ((1::bigint << m.days + 1) - 2) <> 0)
+    v_schedule := v_schedule || array[
+        v_is_starred::integer + 2 * v_follows_elapsed_time::integer,
+        case when v_fields[4] like '%w%' then monitoring_internal.parse_cron_nearest(v_fields[4]) else 0 end];
+    -- A day up to the 28th, or 27 days before the last, is in every month: the search is for the others, and for
+    -- those that must be a day of both fields.
+    if v_is_starred
+        and v_schedule[5] <> v_every[4]
+        and (v_schedule[7] <> v_every[6] or (v_schedule[5] | v_schedule[9]) & 9223372003031908350 = 0)
+        and monitoring_internal.next_local_slot(v_schedule, timestamp '2000-01-01') is null
     then
         perform monitoring_internal.refuse_cron(
             'PV114', p_expression, 'it never fires: no such day in these months',
-            'Use a day that exists, such as 28; day 29 of February fires in leap years.');
+            'Use a day that exists, such as 28, or L for the last; day 29 of February fires in leap years.');
     end if;
-    return v_schedule || (v_is_starred::integer + 2 * v_follows_elapsed_time::integer)::bigint;
+    return v_schedule;
 end
 $$;
 
 comment on function monitoring_internal.parse_cron(text) is
-    'The parsed form of a schedule, bigint[8]: period in microseconds or 0, six bit masks, flags.';
+    'The parsed form of a schedule, bigint[9]: period in microseconds or 0, six bit masks, flags, nearest weekdays.';

@@ -8,8 +8,9 @@
 
 -- Refuse a name that is no time zone of the server, or that only looks like one.
 -- PostgreSQL also takes abbreviations, which know no daylight saving (CEST), and POSIX rules, which
--- make a zone of a misspelt name that ends in a number; both are refused. Names without a slash are
--- rare, and looking one up reads every zone file (30 ms).
+-- make a zone of a misspelt name that ends in a number; both are refused. A POSIX rule needs a digit, so
+-- that a name without one is a zone file or an abbreviation. The view pg_timezone_names would tell too,
+-- but reads every zone file for it (30 ms).
 -- Raises: PV115. Called by: cron_next, cron_explain, the scheduler.
 create or replace function monitoring_internal.check_time_zone(p_time_zone text)
 returns void
@@ -17,15 +18,15 @@ language plpgsql stable parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if p_time_zone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$'
-        or p_time_zone ~* '^(UTC|GMT|Etc/GMT[+-]?(0|1?[0-9]))$'
-    then
-        perform timestamptz 'epoch' at time zone p_time_zone;
-    elsif not exists (select from pg_timezone_names as z where lower(z.name) = lower(p_time_zone))
-        or exists (select from pg_timezone_abbrevs as a where a.abbrev = upper(p_time_zone))
+    if p_time_zone !~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$'
+        and p_time_zone !~* '^(posix/)?(UTC|GMT|Etc/GMT[+-]?(0|1?[0-9]))$'
+        and (
+            p_time_zone !~* '^(posix/)?([a-z]+(-[a-z]+)?|gmt[+-]?0|est5edt|cst6cdt|mst7mdt|pst8pdt)$'
+            or exists (select from pg_timezone_abbrevs as a where a.abbrev = upper(p_time_zone)))
     then
         raise invalid_parameter_value;
     end if;
+    perform timestamptz 'epoch' at time zone p_time_zone;
 exception
     when invalid_parameter_value then
         raise exception using
@@ -45,20 +46,13 @@ returns void
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_hint constant text := 'Use once: a local time in a gap runs after the gap, one that occurs '
-        'twice runs the first time.';
 begin
-    if p_dst in ('skip', 'twice') then
-        raise exception using
-            errcode = 'PV112',
-            message = format('daylight saving rule "%s" is not supported in this version', p_dst),
-            hint = v_hint;
-    elsif p_dst <> 'once' then
+    if p_dst not in ('once', 'skip', 'twice') then
         raise exception using
             errcode = 'PV116',
             message = format('unknown daylight saving rule "%s"', left(p_dst, 40)),
-            hint = v_hint;
+            hint = 'Use once (a local time in a gap runs after the gap, one that occurs twice runs the first time), '
+                'skip (one in a gap does not run) or twice (one that occurs twice runs both times).';
     elsif not isfinite(p_after) then
         raise exception using
             errcode = 'PV117',
@@ -69,7 +63,7 @@ end
 $$;
 
 comment on function monitoring_internal.check_slot_options(timestamptz, text) is
-    'Raises PV112, PV116 or PV117 unless the daylight saving rule and the instant are usable.';
+    'Raises PV116 or PV117 unless the daylight saving rule and the instant are usable.';
 
 -- The instant after p_low and not after p_high from which the zone has the offset it has at p_high.
 -- Zone changes fall on whole seconds: 17 halvings find one within a day.

@@ -48,7 +48,7 @@ comment on function monitoring_internal.shortest_gap(text, text, text, timestamp
 -- An error of the schedule is returned, not raised: one broken job must not stop the tick of the others.
 -- Called by: tick_at.
 create or replace function monitoring_internal.advance_slots(
-    p_schedule text, p_time_zone text, p_fixed_period interval,
+    p_schedule text, p_time_zone text, p_dst text, p_fixed_period interval,
     p_first_slot_at timestamptz, p_until timestamptz, p_limit integer,
     out last_slot_at timestamptz, out previous_slot_at timestamptz, out slot_count bigint, out next_slot_at timestamptz,
     out is_complete boolean, out error_code text, out error_message text)
@@ -72,13 +72,13 @@ begin
     end if;
     begin
         v_schedule := monitoring_internal.parse_cron(p_schedule);
-        next_slot_at := monitoring_internal.next_slot(v_schedule, p_first_slot_at, p_time_zone);
+        next_slot_at := monitoring_internal.next_slot(v_schedule, p_first_slot_at, p_time_zone, p_dst);
         -- A loop: each slot is known only from the one before it.
         while next_slot_at <= p_until and slot_count < p_limit loop
             previous_slot_at := last_slot_at;
             last_slot_at := next_slot_at;
             slot_count := slot_count + 1;
-            next_slot_at := monitoring_internal.next_slot(v_schedule, last_slot_at, p_time_zone);
+            next_slot_at := monitoring_internal.next_slot(v_schedule, last_slot_at, p_time_zone, p_dst);
         end loop;
         is_complete := next_slot_at > p_until;
     exception
@@ -91,13 +91,15 @@ end;
 $$;
 
 comment on function monitoring_internal.advance_slots(
-    text, text, interval, timestamptz, timestamptz, integer) is
+    text, text, text, interval, timestamptz, timestamptz, integer) is
     'Slots of a schedule that passed between two moments: the last, the one before it, their number, the next.';
 
 -- The coming slots of a job in force, each with its local time and the rule that made it.
 -- Raises: PV105. Called by: next_slots.
 create or replace function monitoring_internal.next_slots_at(p_name text, p_count integer, p_now timestamptz)
-returns table (slot_at timestamptz, planned_at timestamptz, local_at timestamp, utc_offset interval, rule text)
+returns table (
+    slot_at timestamptz, planned_at timestamptz, local_at timestamp, utc_offset interval, named_at timestamp,
+    rule text)
 language plpgsql stable parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
@@ -105,7 +107,8 @@ declare
     v_job constant monitoring.jobs := monitoring_internal.find_job(p_name);
 begin
     return query
-    select slot.slot_at, slot.slot_at + v_job.start_delay, slot.local_at, slot.utc_offset, slot.rule
+    select slot.slot_at, slot.slot_at + v_job.start_delay, slot.local_at, slot.utc_offset, slot.named_at,
+        slot.rule
     from monitoring.cron_explain(v_job.schedule, p_now, v_job.time_zone, v_job.dst, p_count) as slot;
 end;
 $$;
@@ -116,7 +119,9 @@ comment on function monitoring_internal.next_slots_at(text, integer, timestamptz
 -- The coming slots of a job.
 -- Raises: PV105. Called by: pgvigil jobs next --explain.
 create or replace function monitoring_internal.next_slots(p_name text, p_count integer)
-returns table (slot_at timestamptz, planned_at timestamptz, local_at timestamp, utc_offset interval, rule text)
+returns table (
+    slot_at timestamptz, planned_at timestamptz, local_at timestamp, utc_offset interval, named_at timestamp,
+    rule text)
 language plpgsql stable parallel unsafe
 security definer
 set search_path = pg_catalog, pg_temp

@@ -36,7 +36,8 @@ begin
     join monitoring.jobs as job on job.job_id = state.job_id
     -- So many slots of a calendar in one go, that one job's long outage does not hold up the tick of the others.
     cross join lateral monitoring_internal.advance_slots(
-        job.schedule, job.time_zone, job.fixed_period, state.next_slot_at, p_now - job.start_delay, 5000) as step
+        job.schedule, job.time_zone, job.dst, job.fixed_period, state.next_slot_at, p_now - job.start_delay,
+        5000) as step
     cross join lateral (
         select
             step.last_slot_at + job.start_delay as planned_at,

@@ -1,0 +1,76 @@
+import EmbeddedPostgres
+import Postgres
+import Runtime
+import Testing
+
+@testable import Collection
+@testable import TestSupport
+
+/// Everything that is shipped, on a primary and on a standby of it.
+@Suite struct EveryServerTests {
+    @Test("every query runs on a primary and on its standby, or says why it cannot", .timeLimit(.minutes(5)))
+    func everyQuery() async throws {
+        let options = EmbeddedCluster.Options(settings: ["wal_level": "logical"])
+        try await TestCluster.withStandby(options) { primary in
+            let name = try await TemplateBuilder(cluster: primary).make(.migrated)
+            let admin = try await PostgresConnection.connect(primary.configuration(database: name))
+            try await admin.execute(
+                """
+                create extension if not exists pg_stat_statements;
+                create table items (id smallint generated always as identity, note text);
+                create index items_note on items (note);
+                insert into items (note) values ('one')
+                """)
+            _ = try await admin.query("select pg_create_physical_replication_slot('unused', true)")
+            await admin.close()
+        } _: { primary, standby in
+            let name = "template_migrated"
+            let admin = try await PostgresConnection.connect(primary.configuration(database: name))
+            let session = try await CollectionSession.open(
+                PostgresConfiguration(conninfo: primary.conninfo(database: name), applicationName: "pgvigil"),
+                instanceID: nil)
+            let runs = Lock<[CollectionRun]>([])
+            try await session.collect([]) { run in runs.withLock { $0.append(run) } }
+            await session.close()
+            for run in runs.withLock({ $0 }) where run.status != "ok" {
+                #expect(run.status == "unavailable" || run.status == "skipped", "\(run.name): \(run.reason ?? "")")
+                #expect(run.reason?.isEmpty == false, "\(run.name) does not say why")
+            }
+            // What was found on the primary is what the standby has, once it has caught up.
+            let written = try #require(try await admin.query("select pg_current_wal_flush_lsn()").scalar)
+            let follower = try await PostgresConnection.connect(standby.configuration(database: name))
+            try await Self.wait(follower, "select pg_last_wal_replay_lsn() >= $1::pg_lsn", written)
+            let statements = try await follower.query(
+                """
+                select collector.name || ' ' || query.query as name, known.statement
+                from monitoring_internal.collector_statements as known
+                inner join monitoring.collector_queries as query using (collector_id, query)
+                inner join monitoring.collectors as collector using (collector_id)
+                where known.statement is not null and query.server_role in ('any', 'standby')
+                order by 1
+                """)
+            #expect(statements.count > 30)
+            try await follower.execute(
+                "set role monitoring_owner; set search_path = pg_catalog; set lock_timeout = '100ms'")
+            for row in statements {
+                let query = row["name"] ?? ""
+                do {
+                    let answer = try await follower.query(row["statement"] ?? "")
+                    #expect(answer.count == 1, "\(query) gave \(answer.count) rows")
+                } catch {
+                    Issue.record("\(query) on a standby: \((error as? PostgresError)?.debugDescription ?? "\(error)")")
+                }
+            }
+            await follower.close()
+            await admin.close()
+        }
+    }
+
+    private static func wait(_ connection: PostgresConnection, _ sql: String, _ parameter: String) async throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while try await connection.query(sql, [parameter]).scalar != "t" {
+            try #require(ContinuousClock.now < deadline, "never: \(sql)")
+            try await Task.sleep(for: .milliseconds(50))
+        }
+    }
+}

@@ -171,3 +171,20 @@ grant execute on function
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant execute on function monitoring_internal.readiness_fault(text) to
     monitoring_admin, monitoring_service, monitoring_exporter;
+
+
+-- kpis --------------------------------------------------------------------------------------------
+-- A definition is SQL that runs with the owner's rights, if read-only: who reads only, does not see it.
+grant select, insert, update, delete on monitoring.kpi_definitions to monitoring_admin;
+grant select on monitoring.kpi_definitions to monitoring_service;
+grant select on monitoring.kpi_states to monitoring_admin, monitoring_service;
+grant select on monitoring.business_metrics, monitoring.kpi_status, monitoring.business_kpi_dashboard to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function monitoring.set_tenant_profile(text, text, text) to monitoring_admin;
+grant execute on function
+    monitoring.collect_business_metrics(uuid),
+    monitoring_internal.claim_kpis(uuid, integer),
+    monitoring_internal.run_kpi(integer, uuid, bigint),
+    monitoring_internal.finish_kpi(integer, uuid, bigint, text, text, text),
+    monitoring_internal.next_kpi_delay() to
+    monitoring_admin, monitoring_service;

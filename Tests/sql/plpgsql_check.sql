@@ -73,6 +73,7 @@ select is_empty(
 create temporary table reviewed (pattern) as values
     ('^monitoring_internal\.(set_partition_parameters|create_partition)\(.*: security: '),
     ('^monitoring_internal\.(present_columns|probe_collector_query|read_collector)\(.*: security: '),
+    ('^monitoring_internal\.measure_kpi\(.*: security: '),
     ('^monitoring_internal\.read_collector\(.*("v_part"|cannot determinate a result of dynamic SQL)'),
     ('composite OUT variable "\w+" is not single argument');
 select is_empty(

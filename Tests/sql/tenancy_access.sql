@@ -27,6 +27,9 @@ begin
             array['app_requests_total', 'app_requests_total', 'not a name'],
             array['{"host": "one"}', '{"host": "two"}', '{}']::jsonb[],
             array[1.0, 2.0, 3.0], array[now(), now(), now()], v_tenant_id);
+        insert into monitoring.kpi_definitions (name, tenant_id, category, query)
+        values ('seeded', v_tenant_id, 'orders', 'select 1');
+        perform monitoring.collect_business_metrics(v_tenant_id);
     end loop;
 end
 $$;

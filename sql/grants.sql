@@ -150,6 +150,12 @@ grant execute on function
 grant execute on function monitoring.set_collector(text, boolean, interval) to monitoring_admin;
 
 
+-- maintenance -------------------------------------------------------------------------------------
+-- Findings name what belongs to every tenant.
+grant execute on function monitoring.doctor(), monitoring_internal.doctor_query() to
+    monitoring_admin, monitoring_service;
+
+
 -- export ------------------------------------------------------------------------------------------
 -- Run with the caller's rights: latest_samples decides which tenants the caller sees.
 grant select on

@@ -1,0 +1,140 @@
+-- Tests/sql/doctor.sql: findings whose faults and remedies fit into one transaction, and the form of all findings.
+-- The others are mended on private clusters, by DoctorTests.swift.
+begin;
+set local search_path = tap, pg_catalog;
+set local client_min_messages = warning;
+select no_plan();
+
+-- The remedies that a check prints, run as they are.
+create function pg_temp.mend(p_check text, p_subject text)
+returns integer
+language plpgsql
+as $$
+declare
+    v_remedy text;
+    v_count integer := 0;
+begin
+    for v_remedy in
+        select d.remedy from monitoring.doctor() as d where d.check_name = p_check and d.subject = p_subject
+    loop
+        execute v_remedy;
+        v_count := v_count + 1;
+    end loop;
+    return v_count;
+end
+$$;
+create function pg_temp.finds(p_check text, p_subject text)
+returns boolean
+language sql
+as $$
+    select exists (
+        select from monitoring.doctor() as d
+        where d.check_name = p_check and d.subject = p_subject and d.severity <> 'ok')
+$$;
+
+select is_empty(
+    $$ select * from monitoring.doctor() as d
+        where d.severity not in ('ok', 'notice', 'warning', 'error') or d.finding = ''
+            or d.severity <> 'ok' and '' in (d.subject, d.evidence, d.remedy, d.remedy_place)
+            or concat(d.check_name, d.severity, d.subject, d.finding, d.evidence, d.remedy, d.remedy_place) is null $$,
+    'each finding says what, where, by which evidence, and what mends it');
+select set_eq(
+    $$ select distinct d.check_name from monitoring.doctor() as d $$,
+    $$ values ('rights'), ('roles'), ('service'), ('statements'), ('settings'), ('connections'), ('archiving'),
+        ('horizon'), ('indexes'), ('partitions'), ('jobs'), ('collectors') $$,
+    'each check has a row, found something or not');
+select is_empty(
+    $$ select d.check_name from monitoring.doctor() as d group by d.check_name
+        having bool_or(d.severity = 'ok') and count(*) > 1 $$, 'and no row of ok beside a finding');
+
+-- Roles and rights.
+create role pgvigil_test_server login superuser in role monitoring_service;
+select ok(pg_temp.finds('roles', 'pgvigil_test_server'), 'a superuser that serves is found');
+select ok(pg_temp.finds('roles', 'monitoring_service'), 'so is that nobody else may serve');
+select is(pg_temp.mend('roles', 'pgvigil_test_server'), 1, 'and mended');
+select ok(not pg_temp.finds('roles', 'pgvigil_test_server'), 'so that it is gone');
+select ok(not pg_temp.finds('roles', 'monitoring_service'), 'and with it that nobody else may serve');
+drop role pgvigil_test_server;
+select is(pg_temp.mend('roles', 'monitoring_service'), 1, 'a login role that serves can be made as printed');
+select ok(not pg_temp.finds('roles', 'monitoring_service'), 'and serves');
+alter role monitoring_owner login createdb;
+select ok(pg_temp.finds('roles', 'monitoring_owner'), 'an owner that can log in is found');
+select is(pg_temp.mend('roles', 'monitoring_owner'), 1, 'and mended');
+select ok(not pg_temp.finds('roles', 'monitoring_owner'), 'and gone');
+revoke pg_monitor from monitoring_owner;
+select ok(pg_temp.finds('rights', 'monitoring_owner'), 'missing rights are found');
+
+-- Collectors: what a missing right made unavailable comes back with the statement that the collector names.
+update monitoring.collector_states set next_due_at = '-infinity';
+select lives_ok('select monitoring.collect_database_metrics()', 'collectors run without the right');
+select ok(pg_temp.finds('collectors', 'activity'), 'what they cannot see is found');
+select is(pg_temp.mend('rights', 'monitoring_owner'), 1, 'the right is given back');
+select ok(not pg_temp.finds('rights', 'monitoring_owner'), 'and its finding is gone');
+update monitoring.collector_states set next_due_at = '-infinity';
+select lives_ok('select monitoring.collect_database_metrics()', 'collectors run again');
+select ok(not pg_temp.finds('collectors', 'activity'), 'and see');
+
+-- Jobs: the state that a service leaves; a run that succeeds is what mends it.
+select lives_ok($$ select monitoring.schedule_job('broken', '@daily', 'select 1/0') $$, 'a job is scheduled');
+update monitoring.job_totals as total
+set last_status = 'failed', consecutive_failures = 3, last_finished_at = now()
+from monitoring.jobs as job where job.job_id = total.job_id and job.name = 'broken';
+select ok(pg_temp.finds('jobs', 'broken'), 'a job that fails is found');
+select is(pg_temp.mend('jobs', 'broken'), 1, 'its run can be asked for as printed');
+select is((select count(*) from monitoring.job_leases), 1::bigint, 'and waits for a service');
+
+-- Services.
+select ok(pg_temp.finds('service', current_database()), 'that nobody serves is found');
+insert into monitoring.service_instances (instance_id, host_name, process_id, version)
+values ('00000000-0000-0000-0000-000000000001', 'here', 1, 'x');
+select ok(not pg_temp.finds('service', current_database()), 'and a service that was just seen is enough');
+select is(
+    (select count(*) from monitoring_internal.doctor_service_at(clock_timestamp() + interval '3 minutes')), 1::bigint,
+    'for two minutes');
+
+-- The parts, each for itself; what a healthy server has not.
+select is_empty('select * from monitoring_internal.doctor_rights()', 'a superuser lacks no right');
+select is_empty('select * from monitoring_internal.doctor_archiving()', 'no archive, no archiving that fails');
+select is_empty('select * from monitoring_internal.doctor_connections()', 'there is room');
+select is_empty(
+    $$ select * from monitoring_internal.doctor_roles() as r where r.subject <> 'monitoring_service' $$, 'roles are in order');
+select is_empty('select * from monitoring_internal.doctor_collectors()', 'collectors are in order');
+select is((select count(*) from monitoring_internal.doctor_jobs()), 1::bigint, 'one job fails');
+select is_empty(
+    'select * from monitoring_internal.doctor_partitions_at(now())', 'partitions are in order');
+select is(
+    (select min(p.remedy) from monitoring_internal.doctor_partitions_at(now() + interval '10 days') as p
+     where p.subject = 'monitoring.samples' and p.finding ~ 'behind'), 'call monitoring.maintain_partitions();',
+    'ten days later they would be behind');
+select ok(
+    (select count(*) from monitoring_internal.doctor_statements()) <= 2
+        and (select count(*) from monitoring_internal.doctor_indexes()) >= 0
+        and (select count(*) from monitoring_internal.doctor_slots()) >= 0
+        and (select count(*) from monitoring_internal.doctor_prepared_at(now())) >= 0
+        and (select count(*) from monitoring_internal.doctor_sessions_at(now())) >= 0
+        and (select count(*) from monitoring_internal.doctor_server_settings()) >= 0
+        and (select count(*) from monitoring_internal.doctor_at(now())) >= 12, 'the other parts answer too');
+
+-- What is sent to servers where nothing of pgvigil is installed names nothing of pgvigil's.
+select ok(
+    monitoring_internal.doctor_query() !~ 'monitoring[._]|p_now', 'the query for targets stands on its own');
+do $$
+begin
+    execute 'create temporary table of_target as ' || monitoring_internal.doctor_query();
+end
+$$;
+select set_eq(
+    $$ select t.check_name, t.subject, t.finding from of_target as t where t.check_name <> 'horizon' $$,
+    $$ select d.check_name, d.subject, d.finding from monitoring.doctor() as d
+        where d.severity <> 'ok' and d.check_name in (
+            'rights', 'statements', 'settings', 'connections', 'archiving', 'indexes') $$,
+    'and finds out the same');
+
+-- Who may ask.
+select is(
+    array(select r from unnest(array['monitoring_admin', 'monitoring_service', 'monitoring_analyst', 'monitoring_reader',
+        'monitoring_exporter', 'monitoring_collector']) as r where has_function_privilege(r, 'monitoring.doctor()', 'execute')),
+    array['monitoring_admin', 'monitoring_service'], 'findings are for operators');
+
+select * from finish();
+rollback;

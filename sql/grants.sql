@@ -144,10 +144,37 @@ grant execute on function
     monitoring_internal.claim_collections(uuid, integer),
     monitoring_internal.claim_named_collections(uuid, text[]),
     monitoring_internal.run_collection(integer, bigint),
-    monitoring_internal.finish_collection(integer, bigint, text, text, text),
+    monitoring_internal.finish_collection(integer, bigint, text, text, text, integer),
     monitoring_internal.next_collection_delay() to
     monitoring_admin, monitoring_service;
 grant execute on function monitoring.set_collector(text, boolean, interval) to monitoring_admin;
+
+-- targets -----------------------------------------------------------------------------------------
+-- The sealed secret is granted to nobody: open_target hands it to the service. Connections name hosts and users.
+grant select (target_id, name, tenant_id, is_enabled) on monitoring.targets to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant select (
+    conninfo, is_secret_usable, database_include, database_exclude, max_connections, system_identifier, timeline,
+    server_version_num, is_in_recovery, facts, clock_offset_seconds, consecutive_failures, next_try_at, last_seen_at,
+    last_failed_at, last_error, last_sqlstate, created_at, updated_at) on monitoring.targets to monitoring_admin;
+grant select on monitoring.target_databases, monitoring.target_events, monitoring.target_status to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function
+    monitoring.add_target(text, text, text, uuid, text, text, integer),
+    monitoring.set_target(text, text, text, boolean, text, text, integer),
+    monitoring.remove_target(text), monitoring.accept_target(text), monitoring.target_seal_context(text, text) to
+    monitoring_admin;
+grant execute on function
+    monitoring_internal.claim_target_collections(uuid, integer),
+    monitoring_internal.next_target_collection_delay(),
+    monitoring_internal.main_target_database(text), monitoring_internal.open_target(integer),
+    monitoring_internal.target_facts_query(),
+    monitoring_internal.report_target_facts(integer, bigint, jsonb),
+    monitoring_internal.plan_collection(integer, integer, bigint),
+    monitoring_internal.report_candidate(integer, integer, bigint, text, integer, text[], text, text),
+    monitoring_internal.store_collection(
+        integer, integer, bigint, bigint[], bigint[], bigint[], text[], text[], text[], text[], text[]),
+    monitoring_internal.report_target_failure(integer, integer, bigint, text, text) to monitoring_service;
 
 
 -- maintenance -------------------------------------------------------------------------------------

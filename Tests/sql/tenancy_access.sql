@@ -30,6 +30,8 @@ begin
         insert into monitoring.kpi_definitions (name, tenant_id, category, query)
         values ('seeded', v_tenant_id, 'orders', 'select 1');
         perform monitoring.collect_business_metrics(v_tenant_id);
+        perform monitoring.add_target(
+            'server-' || left(v_tenant_id::text, 8), 'host=db.example', tenant_id => v_tenant_id);
     end loop;
 end
 $$;

@@ -34,19 +34,24 @@ select
     state.consecutive_failures,
     state.is_breaker_open,
     state.lease_instance_id as running_instance_id,
-    collector.description
+    collector.description,
+    target.name as target,
+    case when place.is_home then current_database()::text else place.datname end as datname,
+    place.target_database_id
 from monitoring.collectors as collector
 inner join monitoring.collector_states as state using (collector_id)
+inner join monitoring.target_databases as place using (target_database_id)
+inner join monitoring.targets as target on target.target_id = place.target_id
 left join lateral (
     select log.*
     from monitoring.collector_runs as log
-    where log.collector_id = collector.collector_id
+    where log.collector_id = collector.collector_id and log.target_database_id = state.target_database_id
     order by log.started_at desc, log.collector_run_id desc
     limit 1
 ) as run on true;
 
 comment on view monitoring.collector_status is
-    'One row a collector: how its last run ended, and if not well, why and which statement mends it.';
+    'One row a collector and database: how its last run ended, and if not well, why and which statement mends it.';
 comment on column monitoring.collector_status.name is 'The collector.';
 comment on column monitoring.collector_status.status is
     'ok, skipped, unavailable, failed, timed_out; disabled; never run.';
@@ -71,6 +76,9 @@ comment on column monitoring.collector_status.consecutive_failures is 'Failures 
 comment on column monitoring.collector_status.is_breaker_open is 'Whether it backs off because of them.';
 comment on column monitoring.collector_status.running_instance_id is 'The service instance that runs it now.';
 comment on column monitoring.collector_status.description is 'What it measures.';
+comment on column monitoring.collector_status.target is 'The server; local: that of this database.';
+comment on column monitoring.collector_status.datname is 'The database.';
+comment on column monitoring.collector_status.target_database_id is 'Key of the database; 0: this one.';
 
 create or replace view monitoring.collector_metrics
 with (security_invoker = true)

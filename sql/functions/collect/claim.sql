@@ -1,4 +1,4 @@
--- collect/claim.sql: which collectors are due, and lease them to an instance.
+-- collect/claim.sql: which collectors of this database are due, and lease them to an instance.
 -- Owns next_collection_at, collection_limit_ms, log_abandoned_collections_at, log_missed_collections_at,
 -- claim_collections(_at), claim_named_collections(_at), next_collection_delay(_at).
 -- Writes collector_states, collector_runs, collector_gaps. Any number of instances: rows are taken with skip locked.
@@ -53,7 +53,8 @@ as $$
             state.collector_id, state.claimed_at, p_now, extract(epoch from p_now - state.claimed_at),
             'skipped', 'the instance that had claimed it did not report', state.lease_instance_id
         from monitoring.collector_states as state
-        where state.collector_id = any (p_collector_ids) and state.lease_expires_at <= p_now
+        where state.collector_id = any (p_collector_ids) and state.target_database_id = 0
+            and state.lease_expires_at <= p_now
         returning collector_id, started_at, reason
     )
     select monitoring_internal.note_collector_gaps_at(
@@ -80,7 +81,7 @@ as $$
     from monitoring.collector_states as state
     inner join monitoring.collectors as collector using (collector_id)
     cross join lateral (select coalesce(collector.custom_every, collector.every) as every) as step
-    where state.collector_id = any (p_collector_ids)
+    where state.collector_id = any (p_collector_ids) and state.target_database_id = 0
         and isfinite(state.next_due_at)
         and state.lease_expires_at is null
         and state.next_due_at + step.every <= p_now;
@@ -101,7 +102,8 @@ declare
         select state.collector_id
         from monitoring.collector_states as state
         inner join monitoring.collectors as collector using (collector_id)
-        where (
+        where state.target_database_id = 0
+            and (
                 p_names is null and collector.is_enabled and state.next_due_at <= p_now
                 or collector.name = any (p_names)
             )
@@ -130,8 +132,10 @@ begin
                 monitoring_internal.collection_limit_ms('collect.lock_timeout') as lock_timeout_ms
         ) as limits
         where state.collector_id = any (v_collector_ids) and collector.collector_id = state.collector_id
+            and state.target_database_id = 0
         returning
-            state.collector_id, collector.name, state.fence, limits.statement_timeout_ms, limits.lock_timeout_ms;
+            state.collector_id, collector.name, state.fence, limits.statement_timeout_ms, limits.lock_timeout_ms,
+            state.target_database_id, 'local', false;
 end;
 $$;
 
@@ -208,7 +212,7 @@ as $$
         select min(greatest(state.next_due_at, coalesce(state.lease_expires_at, '-infinity'))) as due_at
         from monitoring.collector_states as state
         inner join monitoring.collectors as collector using (collector_id)
-        where collector.is_enabled
+        where collector.is_enabled and state.target_database_id = 0
     ) as due
     where due.due_at is not null;
 $$;

@@ -104,7 +104,8 @@ begin
 
     insert into monitoring.collector_states (collector_id)
     values (v_collector_id)
-    on conflict (collector_id) do nothing;
+    on conflict (target_database_id, collector_id) do nothing;
+    perform monitoring_internal.sync_collector_states_at(null, v_collector_id, '-infinity');
     return v_collector_id;
 end;
 $$;
@@ -211,9 +212,12 @@ begin
             hint = 'The names are in monitoring.collector_status.';
     end if;
     -- Due at once: what was asked for shows without waiting for the old interval.
+    -- Elsewhere one that is switched off is never due, so that claims need not pass over it again and again.
     update monitoring.collector_states as state
-    set next_due_at = '-infinity'
-    where state.collector_id = v_collector_id;
+    set next_due_at = case when state.target_database_id = 0 or collector.is_enabled then '-infinity' else 'infinity'
+        end::timestamptz
+    from monitoring.collectors as collector
+    where state.collector_id = v_collector_id and collector.collector_id = v_collector_id;
 end;
 $$;
 

@@ -1,5 +1,5 @@
 -- collect/prepare.sql: find the statement that a collector's query runs on this server.
--- Owns collector_obstacle, collector_fingerprint, fit_collector_body, wrap_collector_body, present_columns,
+-- Owns collector_obstacle, collector_fingerprint, fit_body, fit_collector_body, wrap_collector_body, present_columns,
 -- probe_collector_query, prepare_collector. Writes collector_statements. Called by the holder of the collector's lease.
 
 -- The first need of a collector that this server does not meet, with the statement that mends it; no row when none.
@@ -59,8 +59,10 @@ $$;
 comment on function monitoring_internal.collector_fingerprint(integer) is
     'Server version and versions and schemas of the extensions that a collector needs.';
 
--- A variant's text for this server: lines of other versions dropped, the cap and extension schemas filled in.
-create or replace function monitoring_internal.fit_collector_body(p_collector_id integer, p_body text)
+-- A variant's text for a server: lines of other versions dropped, the cap and extension schemas filled in.
+-- Units: p_extensions is an object of names with their {"version": …, "schema": …}.
+create or replace function monitoring_internal.fit_body(
+    p_collector_id integer, p_body text, p_major integer, p_extensions jsonb)
 returns text
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -70,17 +72,14 @@ as $$
         from regexp_split_to_table(p_body, E'\n') with ordinality as line (line, line_number)
         cross join lateral (select regexp_match(line.line, '--!\s*([0-9]+)-([0-9]*)\s*$') as bound) as guard
         where guard.bound is null
-            or current_setting('server_version_num')::integer / 10000
-                between guard.bound[1]::integer and coalesce(nullif(guard.bound[2], '')::integer, 9999)
+            or p_major between guard.bound[1]::integer and coalesce(nullif(guard.bound[2], '')::integer, 9999)
     ), extension as (
         select
             row_number() over (order by need.name) as number,
             format(':"%s"', need.name) as mark,
-            quote_ident(namespace.nspname) collate "default" as schema_name
+            quote_ident(p_extensions -> need.name ->> 'schema') as schema_name
         from monitoring.collector_needs as need
-        inner join pg_extension as installed on installed.extname = need.name
-        inner join pg_namespace as namespace on namespace.oid = installed.extnamespace
-        where need.collector_id = p_collector_id and need.kind = 'extension'
+        where need.collector_id = p_collector_id and need.kind = 'extension' and p_extensions ? need.name
     ), filled as (
         select 0::bigint as number, kept.body from kept
         union all
@@ -94,6 +93,24 @@ as $$
     where collector.collector_id = p_collector_id
     order by filled.number desc
     limit 1;
+$$;
+
+comment on function monitoring_internal.fit_body(integer, text, integer, jsonb) is
+    'A variant''s SELECT as a server of this version and with these extensions gets it.';
+
+-- The same for this server.
+create or replace function monitoring_internal.fit_collector_body(p_collector_id integer, p_body text)
+returns text
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select monitoring_internal.fit_body(
+        p_collector_id, p_body, current_setting('server_version_num')::integer / 10000,
+        coalesce(jsonb_object_agg(extension.extname, jsonb_build_object('schema', namespace.nspname)), '{}'))
+    from monitoring.collector_needs as need
+    inner join pg_extension as extension on need.kind = 'extension' and extension.extname = need.name
+    inner join pg_namespace as namespace on namespace.oid = extension.extnamespace
+    where need.collector_id = p_collector_id;
 $$;
 
 comment on function monitoring_internal.fit_collector_body(integer, text) is
@@ -215,6 +232,7 @@ declare
 begin
     v_found.collector_id := p_collector_id;
     v_found.query := p_query;
+    v_found.target_database_id := 0;
     v_found.fingerprint := monitoring_internal.collector_fingerprint(p_collector_id);
     for v_variant in
         select variant.body
@@ -257,7 +275,7 @@ as $$
         select query.collector_id, query.query
         from monitoring.collector_queries as query
         left join monitoring_internal.collector_statements as known
-            on known.collector_id = query.collector_id and known.query = query.query
+            on known.collector_id = query.collector_id and known.query = query.query and known.target_database_id = 0
             and known.sqlstate is null
             and known.fingerprint = monitoring_internal.collector_fingerprint(p_collector_id)
         where query.collector_id = p_collector_id and known.query is null
@@ -266,7 +284,7 @@ as $$
     select probed.*
     from stale
     cross join lateral monitoring_internal.probe_collector_query(stale.collector_id, stale.query) as probed
-    on conflict (collector_id, query) do update
+    on conflict (target_database_id, collector_id, query) do update
     set (fingerprint, statement, sqlstate, reason) =
         (excluded.fingerprint, excluded.statement, excluded.sqlstate, excluded.reason);
 $$;

@@ -5,7 +5,8 @@
 
 -- Stop a run whose lease went to another.
 -- Raises: PV403.
-create or replace function monitoring_internal.require_collection_lease(p_collector_id integer, p_fence bigint)
+create or replace function monitoring_internal.require_collection_lease(
+    p_collector_id integer, p_fence bigint, p_target_database_id integer default 0)
 returns void
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -14,8 +15,8 @@ begin
     if exists (
         select 1
         from monitoring.collector_states as state
-        where state.collector_id = p_collector_id and state.fence = p_fence
-            and state.lease_expires_at is not null)
+        where state.collector_id = p_collector_id and state.target_database_id = p_target_database_id
+            and state.fence = p_fence and state.lease_expires_at is not null)
     then
         return;
     end if;
@@ -26,7 +27,7 @@ begin
 end;
 $$;
 
-comment on function monitoring_internal.require_collection_lease(integer, bigint) is
+comment on function monitoring_internal.require_collection_lease(integer, bigint, integer) is
     'Raises PV403 unless the claim is the collector''s present one.';
 
 -- What a run that ended in an error is called.
@@ -69,7 +70,8 @@ as $$
         union all
         select 2, monitoring_internal.collection_outcome_of_error(known.sqlstate, known.reason)
         from monitoring_internal.collector_statements as known
-        where known.collector_id = p_collector_id and known.sqlstate is not null
+        where known.collector_id = p_collector_id and known.target_database_id = 0
+            and known.sqlstate is not null
     ) as hindrance
     order by hindrance.rank
     limit 1;
@@ -113,7 +115,7 @@ begin
         select known.statement
         from monitoring.collector_queries as query
         inner join monitoring_internal.collector_statements as known using (collector_id, query)
-        where query.collector_id = p_collector_id
+        where query.collector_id = p_collector_id and known.target_database_id = 0
             and query.server_role in ('any', case when pg_is_in_recovery() then 'standby' else 'primary' end)
             and known.statement is not null
         order by query."position"
@@ -176,7 +178,7 @@ begin
     -- The catalogue is not what it was when the statements were found: ask it again next time.
     if outcome.sqlstate in ('42703', '42P01', '42883') then
         delete from monitoring_internal.collector_statements as known
-        where known.collector_id = p_collector_id;
+        where known.collector_id = p_collector_id and known.target_database_id = 0;
     end if;
 end;
 $$;

@@ -61,9 +61,12 @@ grant select (job_id, slot, target, run_id, trigger, status, reason, first_slot_
     monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant execute on function
     monitoring.schedule_job(
-        text, text, text, text, text, interval, interval, interval, interval, text, text, boolean),
+        text, text, text, text, text, interval, interval, interval, interval, text, text, boolean, text, text, text,
+        integer, jsonb, text[], text, jsonb),
     monitoring.unschedule_job(text) to monitoring_admin;
-grant execute on function monitoring.run_job(text) to monitoring_admin, monitoring_service;
+grant execute on function
+    monitoring.run_job(text), monitoring.pause_job(text, timestamptz, text), monitoring.resume_job(text),
+    monitoring.cancel_run(text, timestamptz) to monitoring_admin, monitoring_service;
 grant execute on function monitoring.tidy_scheduler() to monitoring_admin, monitoring_service;
 grant execute on function
     monitoring_internal.list_runs(text, integer), monitoring_internal.describe_job(text),

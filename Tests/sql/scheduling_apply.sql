@@ -148,11 +148,11 @@ select results_eq(
     'advance_slots walks local time: the slot in the gap runs at its end');
 select is(
     (select monitoring_internal.check_words((monitoring_internal.check_job_at(
-        '{"name": "n", "schedule": "@daily", "sql": "select 1", "mode": "exec", "dst": "twice", "overlap": "queue", "misfire": "all",
+        '{"name": "n", "schedule": "@daily", "sql": "select 1", "mode": "exec", "dst": "thrice", "overlap": "heap", "misfire": "none",
           "history": "none"}', 's', now())).job)),
-    array['mode "exec" is unknown: transaction or procedure', 'dst "twice" is not supported: once',
-        'overlap "queue" is not supported: skip', 'misfire "all" is not supported: last',
-        'history "none" is unknown: all or failures'], 'check_words');
+    array['mode "exec" is unknown: transaction, procedure or maintenance',
+        'dst "thrice" is unknown: once, skip or twice', 'overlap "heap" is unknown: skip, queue, cancel or allow',
+        'misfire "none" is unknown: last, skip or all', 'history "none" is unknown: all or failures'], 'check_words');
 select is((select count(*) from monitoring_internal.next_slots('by-sql', 4)), 4::bigint, 'next_slots');
 select results_eq(
     $$ select slot_at, planned_at, local_at from monitoring_internal.next_slots_at('by-sql', 1, '2030-01-01 00:00:00Z') $$,
@@ -199,7 +199,8 @@ select is(
 select function_privs_are('monitoring', 'run_job', array['text'], 'monitoring_service', array['EXECUTE'], 'the service may run a job');
 select function_privs_are(
     'monitoring', 'schedule_job',
-    array['text', 'text', 'text', 'text', 'text', 'interval', 'interval', 'interval', 'interval', 'text', 'text', 'boolean'],
+    array['text', 'text', 'text', 'text', 'text', 'interval', 'interval', 'interval', 'interval', 'text', 'text', 'boolean',
+        'text', 'text', 'text', 'integer', 'jsonb', 'text[]', 'text', 'jsonb'],
     'monitoring_service', array[]::text[], 'only an administrator schedules: a command runs with the service''s rights');
 select ok(
     has_table_privilege('monitoring_reader', 'monitoring.job_status', 'select')

@@ -59,7 +59,8 @@ select is(
 select is((select count(*) from monitoring.job_runs), 0::bigint, 'and writes no row of the ledger for it');
 create temporary table hours as
 select lease as lease from (values (row(0, (select job_id from monitoring.jobs), '2030-01-01 00:59:59Z', '', 'schedule',
-    '2030-01-01 00:59:59Z', '2030-01-01 00:59:59Z', null, true, true, 1, 1, null, null, null, null, null, 0, null
+    '2030-01-01 00:59:59Z', '2030-01-01 00:59:59Z', null, true, true, 1, 1, null, null, null, null, null, 0, null,
+    null, 0, null
     )::monitoring.job_leases)) as l (lease);
 savepoint before_hours;
 select monitoring_internal.fold_success_at(

@@ -12,6 +12,7 @@ select
     case
         when lease.running > 0 then 'running'
         when not job.is_enabled then 'disabled'
+        when state.paused_until >= state.next_due_at then 'paused'
         when error.job_id is not null then 'broken'
         else coalesce(total.last_status, 'waiting')
     end as state,
@@ -34,7 +35,10 @@ select
     total.uncertain_total,
     total.run_seconds_total,
     total.lateness_seconds_total,
-    error.message as schedule_error
+    error.message as schedule_error,
+    state.paused_until,
+    state.pause_reason,
+    state.paused_by
 from monitoring.jobs as job
 join monitoring.job_state as state on state.job_id = job.job_id
 join monitoring.job_totals as total on total.job_id = job.job_id
@@ -73,8 +77,12 @@ comment on column monitoring.job_status.missed_total is 'Slots that were missed.
 comment on column monitoring.job_status.uncertain_total is 'Slots whose effect is not known.';
 comment on column monitoring.job_status.run_seconds_total is 'Time its runs took.';
 comment on column monitoring.job_status.lateness_seconds_total is 'Sum over its runs of actual less planned start.';
+comment on column monitoring.job_status.paused_until is 'Its slots up to here end as skipped (paused).';
+comment on column monitoring.job_status.pause_reason is 'Why, as its operator put it.';
+comment on column monitoring.job_status.paused_by is 'The login role that paused it.';
 comment on column monitoring.job_status.state is
-    'running, disabled, broken (its schedule no longer works), waiting (never ran), or how its latest slot ended.';
+    'running, disabled, paused (its next slot is), broken (its schedule no longer works), waiting (never ran), or how '
+    'its latest slot ended.';
 comment on column monitoring.job_status.next_due_at is 'Planned start of the next slot; null while it is disabled.';
 comment on column monitoring.job_status.running is 'Runs that a service holds.';
 comment on column monitoring.job_status.waiting is 'Runs that wait for a service.';

@@ -3,7 +3,8 @@
 -- job_runs of what is retired.
 -- Concurrency: one at a time, by a lock on job_sources that readers do not feel.
 
--- Every fault of a file's jobs, with the job's name and line: their own, names given twice, names of another source.
+-- Every fault of a file's jobs, with the job's name and line: their own, names given twice, names of another source,
+-- roles that are not the caller's, and what they need of each other.
 -- Called by: apply_jobs_at.
 create or replace function monitoring_internal.job_faults(
     p_source text, p_jobs monitoring_internal.checked_job[])
@@ -14,7 +15,9 @@ as $$
 begin
     return query
     with named as (
-        select (checked.job).name, (checked.job).source_line as line, checked.faults,
+        select (checked.job).name, (checked.job).source_line as line,
+            checked.faults
+                || (monitoring_internal.role_fault(checked.job, monitoring_internal.caller_role())).message as faults,
             row_number() over (partition by (checked.job).name order by checked.position) as occurrence
         from unnest(p_jobs) with ordinality as checked (job, faults, position)
     )
@@ -26,7 +29,11 @@ begin
         case when named.occurrence > 1 then 'the name is used twice in this file' end,
         case when other.name is not null then format('the name is in use by a job of %s', other.source) end
     ], null)) as fault (message)
-    order by named.line, fault.message;
+    where fault.message is not null
+    union all
+    select need.job_name, need.line, need.message
+    from monitoring_internal.need_faults(p_source, p_jobs) as need
+    order by 2, 3;
 end;
 $$;
 

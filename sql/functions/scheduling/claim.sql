@@ -21,16 +21,23 @@ begin
     v_run_ids := array(
         select lease.run_id
         from monitoring.job_leases as lease
-        where lease.instance_id is null and lease.claimable_at <= p_now
+        where lease.instance_id is null and lease.waits_for is null and lease.claimable_at <= p_now
         order by lease.claimable_at
         limit cardinality(p_backend_pids)
         for update skip locked);
     if cardinality(v_run_ids) = 0 then
         return;
     end if;
-    perform monitoring_internal.end_run_at(lease, 'missed', 'start_deadline', null, p_now)
+    -- A run that was begun before and waited for another attempt was not missed.
+    perform monitoring_internal.end_run_at(
+        lease, case when lease.retry_count > 0 then 'failed' else 'missed' end,
+        case when lease.deadline_at < p_now then 'start_deadline' else 'next_slot' end, null, p_now)
     from monitoring.job_leases as lease
-    where lease.run_id = any (v_run_ids) and lease.deadline_at < p_now;
+    where lease.run_id = any (v_run_ids)
+        and (lease.deadline_at < p_now
+            or (lease.retry_count > 0 and exists (
+                select from monitoring.job_state as state
+                where state.job_id = lease.job_id and state.next_due_at <= p_now)));
     if found then
         v_run_ids := array(
             select lease.run_id
@@ -50,7 +57,8 @@ begin
     from unnest(v_run_ids) with ordinality as run (run_id, position), monitoring.jobs as job
     where lease.run_id = run.run_id and job.job_id = lease.job_id
     returning lease.run_id, lease.fence, job.name, job.command, job.mode,
-        floor(extract(epoch from job.timeout) * 1000)::bigint, lease.backend_pid, null::bigint;
+        floor(extract(epoch from job.timeout) * 1000)::bigint, lease.backend_pid, null::bigint,
+        quote_ident(job.run_as), lease.target, null::boolean;
 end;
 $$;
 
@@ -75,22 +83,28 @@ $$;
 comment on function monitoring_internal.claim_runs(uuid, integer[], timestamptz[]) is
     'Leases waiting runs to the sessions given, one each.';
 
--- How long after p_now the next job comes due; null when none will. (Runs that wait already were claimed before.)
+-- How long after p_now the next job comes due or the next run that waits may be claimed; null when none will.
+-- Runs that wait for another one are looked at when that ends, or at the next poll.
 create or replace function monitoring_internal.wait_until_due_at(p_now timestamptz)
 returns interval
 language sql stable parallel safe
 begin atomic
-    -- The bound keeps the search off the index entries that earlier ticks left behind.
-    select min(state.next_due_at) - p_now
-    from monitoring.job_state as state
-    where state.next_due_at > p_now and state.next_due_at < 'infinity';
+    select least(
+        -- The bound keeps the search off the index entries that earlier ticks left behind.
+        (select min(state.next_due_at)
+         from monitoring.job_state as state
+         where state.next_due_at > p_now and state.next_due_at < 'infinity'),
+        (select min(lease.claimable_at)
+         from monitoring.job_leases as lease
+         where lease.instance_id is null and lease.waits_for is null)) - p_now;
 end;
 
 comment on function monitoring_internal.wait_until_due_at(timestamptz) is
-    'Time from p_now until the next job comes due; null when none will.';
+    'Time from p_now until the next job comes due or a waiting run may be claimed; null when none will.';
 
 -- One call does a service's whole turn: lease what waits, open and lease what is due, as many runs as there are
--- sessions, and tell when to come again. The last row has no run, only wait_ms: at most scheduling.poll_interval.
+-- sessions, and tell when to come again. The last row has no run, only wait_ms, at most scheduling.poll_interval, and
+-- must_signal: runs are to be cancelled.
 -- Called by: claim_due.
 create or replace function monitoring_internal.claim_due_at(
     p_instance_id uuid, p_backend_pids integer[], p_backend_starts timestamptz[], p_now timestamptz)
@@ -106,6 +120,9 @@ begin
     -- Nobody waits for the disk here: what a run commits lies behind its claim in the WAL, so no crash keeps the one
     -- without the other.
     perform set_config('synchronous_commit', 'off', true);
+    if exists (select from monitoring.job_leases as lease where lease.waits_for is not null) then
+        perform monitoring_internal.unblock_runs_at(p_now);
+    end if;
     return query
     select run.*
     from monitoring_internal.claim_runs_at(p_instance_id, p_backend_pids, p_backend_starts, p_now) as run;
@@ -117,16 +134,21 @@ begin
     end if;
     return query
     select lease.run_id, lease.fence, job.name, job.command, job.mode,
-        floor(extract(epoch from job.timeout) * 1000)::bigint, lease.backend_pid, null::bigint
+        floor(extract(epoch from job.timeout) * 1000)::bigint, lease.backend_pid, null::bigint,
+        quote_ident(job.run_as), lease.target, null::boolean
     from monitoring.job_leases as lease
     join monitoring.jobs as job on job.job_id = lease.job_id
-    where lease.run_id = any (v_run_ids);
+    where lease.run_id = any (v_run_ids) and lease.instance_id is not null;
     return query
     select null::bigint, null::bigint, null::text, null::text, null::text, null::bigint, null::integer,
         greatest(0, ceil(extract(epoch from least(
             monitoring_internal.wait_until_due_at(p_now),
             (select setting.value::interval from monitoring.settings as setting
-             where setting.name = 'scheduling.poll_interval'))) * 1000))::bigint;
+             where setting.name = 'scheduling.poll_interval'))) * 1000))::bigint,
+        null::text, null::text,
+        exists (
+            select from monitoring.job_leases as lease
+            where lease.cancel_reason is not null and lease.signalled_at is null);
 end;
 $$;
 

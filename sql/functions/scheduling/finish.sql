@@ -1,6 +1,6 @@
 -- scheduling/finish.sql: write how a run ended.
--- Owns end_run_at, count_end_at, fold_success_at, close_bucket, raise_stale_fence. Writes job_leases, job_totals,
--- job_runs, job_run_attempts, job_run_rollups.
+-- Owns end_run_at, record_attempt_at, count_end_at, fold_success_at, close_bucket, raise_stale_fence. Writes
+-- job_leases, job_totals, job_runs, job_run_attempts, job_run_rollups.
 -- Concurrency: the fence decides who may end a run. In mode transaction this happens inside the job's own transaction,
 -- so that its effect and its end stand or fall together.
 
@@ -39,27 +39,26 @@ begin
     end if;
     if p_status = 'succeeded' and p_lease.is_folded then
         perform monitoring_internal.fold_success_at(p_lease, p_started_at, p_now);
-        return;
-    end if;
-    perform monitoring_internal.count_end_at(p_lease, p_status, p_started_at, p_now);
-    insert into monitoring.job_runs (
-        job_id, slot, target, run_id, trigger, status, reason, first_slot_at, planned_at, started_at, finished_at,
-        attempt, affected_rows, instance_id, backend_pid, sqlstate, message)
-    values (
-        p_lease.job_id, p_lease.slot, p_lease.target, p_lease.run_id, p_lease.trigger, p_status, p_reason,
-        p_lease.slot, p_lease.planned_at, p_started_at, p_now,
-        p_lease.attempt, p_affected_rows, p_lease.instance_id, p_lease.backend_pid, p_sqlstate,
-        left(p_message, 4096))
-    -- A clock that was set back repeats slots: they are counted, and the ledger keeps what it has.
-    on conflict (job_id, slot, target) do nothing;
-    if p_status <> 'succeeded' and p_lease.attempt > 0 then
-        insert into monitoring.job_run_attempts (
-            run_id, slot, attempt, job_id, status, reason, started_at, finished_at, instance_id, backend_pid,
-            signal_count, sqlstate, message, detail, hint)
+    else
+        perform monitoring_internal.count_end_at(p_lease, p_status, p_started_at, p_now);
+        insert into monitoring.job_runs (
+            job_id, slot, target, run_id, trigger, status, reason, first_slot_at, planned_at, started_at, finished_at,
+            attempt, affected_rows, instance_id, backend_pid, sqlstate, message)
         values (
-            p_lease.run_id, p_lease.slot, p_lease.attempt, p_lease.job_id, p_status, p_reason, p_started_at, p_now,
-            p_lease.instance_id, p_lease.backend_pid, p_lease.signal_count, p_sqlstate,
-            left(p_message, 4096), left(p_detail, 4096), left(p_hint, 4096));
+            p_lease.job_id, p_lease.slot, p_lease.target, p_lease.run_id, p_lease.trigger, p_status, p_reason,
+            p_lease.slot, p_lease.planned_at, p_started_at, p_now,
+            p_lease.attempt, p_affected_rows, p_lease.instance_id, p_lease.backend_pid, p_sqlstate,
+            left(p_message, 4096))
+        -- A clock that was set back repeats slots: they are counted, and the ledger keeps what it has.
+        on conflict (job_id, slot, target) do nothing;
+    end if;
+    -- The attempts of a run that waited for another one are on record already.
+    if p_status <> 'succeeded' and p_lease.instance_id is not null then
+        perform monitoring_internal.record_attempt_at(
+            p_lease, p_status, p_reason, p_started_at, p_now, p_sqlstate, p_message, p_detail, p_hint);
+    end if;
+    if exists (select from monitoring.job_leases as waiting where waiting.waits_for is not null) then
+        perform pg_notify('pgvigil_jobs', '');
     end if;
 end;
 $$;
@@ -67,6 +66,30 @@ $$;
 comment on function monitoring_internal.end_run_at(
     monitoring.job_leases, text, text, timestamptz, timestamptz, bigint, text, text, text, text) is
     'Ends an open run: its lease goes, its ledger row and its job''s totals are written.';
+
+-- Keep an attempt that did not succeed, with the whole error.
+-- Called by: end_run_at, end_attempt_at.
+create or replace function monitoring_internal.record_attempt_at(
+    p_lease monitoring.job_leases, p_status text, p_reason text, p_started_at timestamptz, p_now timestamptz,
+    p_sqlstate text, p_message text, p_detail text, p_hint text)
+returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    insert into monitoring.job_run_attempts (
+        run_id, slot, attempt, job_id, status, reason, started_at, finished_at, instance_id, backend_pid,
+        signal_count, sqlstate, message, detail, hint)
+    values (
+        p_lease.run_id, p_lease.slot, p_lease.attempt, p_lease.job_id, p_status, p_reason, p_started_at, p_now,
+        p_lease.instance_id, p_lease.backend_pid, p_lease.signal_count, p_sqlstate,
+        left(p_message, 4096), left(p_detail, 4096), left(p_hint, 4096));
+end;
+$$;
+
+comment on function monitoring_internal.record_attempt_at(
+    monitoring.job_leases, text, text, timestamptz, timestamptz, text, text, text, text) is
+    'Keeps an attempt that did not succeed, with the whole error.';
 
 -- Count one end in the job's totals.
 -- Called by: end_run_at.

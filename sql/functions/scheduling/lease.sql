@@ -112,7 +112,9 @@ $$;
 
 comment on function monitoring_internal.extend_leases(uuid) is 'A service''s heartbeat: extends the leases it holds.';
 
--- Settle runs whose backend is gone, and name the backends of expired leases that are to be ended.
+-- Settle runs whose backend is gone, and name the backends that are to be ended: of expired leases, and of runs that
+-- somebody asked to cancel. The caller signals them in the same transaction: the lease stays locked until then, so
+-- that the run cannot end and its session begin another meanwhile.
 -- The ledger row decides: an open run of mode transaction was not committed, one of mode procedure may have done part
 -- of its work. While the backend lives the lease stays, whatever the clock says.
 create or replace function monitoring_internal.settle_orphans_at(p_now timestamptz)
@@ -134,16 +136,25 @@ begin
         left join pg_stat_get_activity(null) as activity
             on activity.pid = lease.backend_pid
             and coalesce(activity.backend_start = lease.backend_started_at, true)
-        where lease.instance_id is not null and (activity.pid is null or lease.expires_at < p_now)
+        where lease.instance_id is not null
+            and (activity.pid is null or lease.expires_at < p_now or lease.cancel_reason is not null)
         for update of lease skip locked
     loop
         if not v_orphan.is_alive then
-            v_status := case when (v_orphan.lease).is_transactional then 'failed' else 'uncertain' end;
-            perform monitoring_internal.end_run_at(
-                v_orphan.lease, v_status, 'backend_lost', null, p_now, null, '08006',
-                'the session that ran it was lost');
+            v_status := monitoring_internal.end_attempt_at(
+                v_orphan.lease, case
+                    when not (v_orphan.lease).is_transactional then 'uncertain'
+                    when (v_orphan.lease).cancel_reason is not null then 'cancelled'
+                    else 'failed'
+                end, case
+                    when (v_orphan.lease).is_transactional then coalesce((v_orphan.lease).cancel_reason, 'backend_lost')
+                    else 'backend_lost'
+                end, null, p_now, '08006', 'the session that ran it was lost');
         elsif coalesce((v_orphan.lease).signalled_at < p_now - v_pause, true) then
-            v_status := case when (v_orphan.lease).signal_count = 0 then 'cancel' else 'terminate' end;
+            v_status := case
+                when (v_orphan.lease).signal_count = 0 or (v_orphan.lease).expires_at >= p_now then 'cancel'
+                else 'terminate'
+            end;
             update monitoring.job_leases as lease
             set signal_count = lease.signal_count + 1, signalled_at = p_now
             where lease.run_id = (v_orphan.lease).run_id;
@@ -157,7 +168,7 @@ end;
 $$;
 
 comment on function monitoring_internal.settle_orphans_at(timestamptz) is
-    'Ends runs whose backend is gone; for expired ones whose backend lives, says cancel or terminate.';
+    'Ends runs whose backend is gone; for those whose backend lives and should not, says cancel or terminate.';
 
 -- Settle orphans as of now.
 create or replace function monitoring_internal.settle_orphans()
@@ -172,7 +183,7 @@ end;
 $$;
 
 comment on function monitoring_internal.settle_orphans() is
-    'Ends runs whose backend is gone; for expired ones whose backend lives, says cancel or terminate.';
+    'Ends runs whose backend is gone; for those whose backend lives and should not, says cancel or terminate.';
 
 -- Settle orphans and signal the backends that still work for them. With the caller's rights: a service may signal
 -- sessions of its own role, and of no other.

@@ -133,13 +133,29 @@ begin
         (5, 'schedule', format('%s in %s', v_job.schedule, v_job.time_zone)),
         (6, 'clock changes', 'a local time runs once (dst ' || v_job.dst || ')'),
         (7, 'starts late by', nullif(v_job.start_delay, '0')::text || ' of the spread ' || v_job.spread),
-        (8, 'after downtime', 'only the last slot missed still runs (misfire ' || v_job.misfire || ')'),
+        (8, 'after downtime', case v_job.misfire
+            when 'last' then 'only the last slot missed still runs'
+            when 'skip' then 'slots missed do not run any more'
+            else format('the last %s slots missed still run', v_job.misfire_limit)
+        end || ' (misfire ' || v_job.misfire || ')'),
         (9, 'start deadline', v_job.start_deadline::text),
-        (10, 'overlap', 'a slot that finds the run before it at work is left out (' || v_job.overlap || ')'),
-        (11, 'limits', format('%s for the statement, %s for a lock', v_job.timeout, v_job.lock_timeout)),
-        (12, 'mode', v_job.mode),
-        (13, 'history', v_job.history),
-        (14, 'command', v_job.command)
+        (10, 'overlap', case v_job.overlap
+            when 'skip' then 'a slot that finds the run before it at work is left out'
+            when 'queue' then 'a slot that finds the run before it at work waits for its end'
+            when 'cancel' then 'a slot that finds the run before it at work has it cancelled'
+            else 'runs may be at work beside each other'
+        end || ' (' || v_job.overlap || ')'),
+        (11, 'needs', nullif(array_to_string(v_job.needs, ', '), '')),
+        (12, 'retries', case when v_job.retry_attempts > 0 then
+            format('%s, after %s and longer, at most %s', v_job.retry_attempts, v_job.retry_base, v_job.retry_cap) end),
+        (13, 'limits', format('%s for the statement, %s for a lock', v_job.timeout, v_job.lock_timeout)),
+        (14, 'mode', v_job.mode),
+        (15, 'runs as', coalesce(v_job.run_as, 'the login of the service')),
+        (16, 'databases', case when v_job.is_fanned_out then
+            format('each that matches %s and not %s', coalesce(v_job.database_match, 'anything'),
+                coalesce(v_job.database_except, 'nothing')) end),
+        (17, 'history', v_job.history),
+        (18, 'command', v_job.command)
     ) as pair (position, field, value)
     where pair.value is not null
     order by pair.position;

@@ -27,7 +27,8 @@ $$;
 comment on function monitoring_internal.find_job(text) is 'The job of that name; PV105 when there is none in force.';
 
 -- Define a job by SQL, or change one that SQL defined.
--- Raises: PV103 with every fault in its detail, PV104 when the name belongs to a file. Called by: schedule_job.
+-- Raises: PV103 with every fault in its detail, PV104 when the name belongs to a file, PV120 and PV121 a role that is
+-- not the caller's. Called by: schedule_job.
 create or replace function monitoring_internal.schedule_job_at(p_job jsonb, p_now timestamptz)
 returns integer
 language plpgsql volatile parallel unsafe
@@ -35,10 +36,20 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_checked monitoring_internal.checked_job;
+    v_refusal record;
     v_source text;
 begin
     lock table monitoring.job_sources in share row exclusive mode;
     v_checked := monitoring_internal.check_job_at(p_job, 'sql', p_now);
+    v_checked.faults := v_checked.faults || array(
+        select need.message from monitoring_internal.need_faults('sql', array[v_checked]) as need);
+    v_refusal := monitoring_internal.role_fault(v_checked.job, monitoring_internal.caller_role());
+    if v_refusal.code is not null then
+        raise exception using
+            errcode = v_refusal.code,
+            message = format('job "%s" cannot be scheduled: %s', p_job ->> 'name', v_refusal.message),
+            hint = 'Name a role of which you are a member: run_as => ''ROLE''.';
+    end if;
     if cardinality(v_checked.faults) > 0 then
         raise exception using
             errcode = 'PV103',
@@ -64,12 +75,15 @@ comment on function monitoring_internal.schedule_job_at(jsonb, timestamptz) is
     'Defines a job by SQL, or changes one, as of p_now.';
 
 -- Define a job, or change one that was defined so. Its first slot is the next one; a change replays nothing.
--- Raises: PV103 a fault in it, PV104 a name that belongs to a file.
+-- retries is {"attempts": 3, "base": "10s", "cap": "10min"}; databases {"match": regex, "except": regex}.
+-- Raises: PV103 a fault in it, PV104 a name that belongs to a file, PV120 and PV121 a role that is not the caller's.
 create or replace function monitoring.schedule_job(
     name text, schedule text, command text, mode text default 'transaction', time_zone text default 'UTC',
     timeout interval default '5 minutes', lock_timeout interval default '5 seconds',
     start_deadline interval default null, spread interval default '0', history text default 'auto',
-    description text default '', is_enabled boolean default true)
+    description text default '', is_enabled boolean default true, dst text default 'once', overlap text default 'skip',
+    misfire text default 'last', misfire_limit integer default 100, retries jsonb default null,
+    needs text[] default '{}', run_as text default null, databases jsonb default null)
 returns integer
 language plpgsql volatile parallel unsafe
 security definer
@@ -82,17 +96,23 @@ begin
             'mode', schedule_job.mode, 'time_zone', schedule_job.time_zone, 'timeout', schedule_job.timeout,
             'lock_timeout', schedule_job.lock_timeout, 'start_deadline', schedule_job.start_deadline,
             'spread', schedule_job.spread, 'history', schedule_job.history,
-            'description', schedule_job.description, 'enabled', schedule_job.is_enabled),
+            'description', schedule_job.description, 'enabled', schedule_job.is_enabled, 'dst', schedule_job.dst,
+            'overlap', schedule_job.overlap, 'misfire', schedule_job.misfire,
+            'misfire_limit', schedule_job.misfire_limit, 'retries', schedule_job.retries,
+            'needs', to_jsonb(schedule_job.needs), 'run_as', schedule_job.run_as,
+            'databases', schedule_job.databases),
         clock_timestamp());
 end;
 $$;
 
 comment on function monitoring.schedule_job(
-    text, text, text, text, text, interval, interval, interval, interval, text, text, boolean) is
+    text, text, text, text, text, interval, interval, interval, interval, text, text, boolean, text, text, text,
+    integer, jsonb, text[], text, jsonb) is
     'Defines a job, or changes one that SQL defined; returns its job_id.';
 
 -- Retire a job that SQL defined.
--- Raises: PV104 when a file defines it, PV105 when there is none. Called by: unschedule_job.
+-- Raises: PV104 when a file defines it, PV105 when there is none, PV123 another job needs it.
+-- Called by: unschedule_job.
 create or replace function monitoring_internal.unschedule_job_at(p_name text, p_now timestamptz)
 returns void
 language plpgsql volatile parallel unsafe
@@ -100,9 +120,21 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_job monitoring.jobs;
+    v_needy text;
 begin
     lock table monitoring.job_sources in share row exclusive mode;
     v_job := monitoring_internal.find_job(p_name);
+    select job.name into v_needy
+    from monitoring.jobs as job
+    where job.retired_at is null and p_name = any (job.needs) and job.name <> p_name
+    order by job.name
+    limit 1;
+    if found then
+        raise exception using
+            errcode = 'PV123',
+            message = format('job "%s" is needed by job "%s"', p_name, v_needy),
+            hint = 'Take it out of the needs of that job first.';
+    end if;
     if v_job.source <> 'sql' then
         raise exception using
             errcode = 'PV104',
@@ -117,7 +149,7 @@ comment on function monitoring_internal.unschedule_job_at(text, timestamptz) is
     'Retires a job that SQL defined, as of p_now.';
 
 -- Retire a job that SQL defined: it runs no more, its history stays.
--- Raises: PV104 a job of a file, PV105 no such job.
+-- Raises: PV104 a job of a file, PV105 no such job, PV123 a job that others need.
 create or replace function monitoring.unschedule_job(name text)
 returns void
 language plpgsql volatile parallel unsafe
@@ -131,8 +163,9 @@ $$;
 
 comment on function monitoring.unschedule_job(text) is 'Retires a job that SQL defined; its history stays.';
 
--- Ask for one run beside the schedule; a disabled job can be run so as well.
--- Raises: PV105. Called by: run_job.
+-- Ask for one run beside the schedule, in each of its databases; a disabled or paused job can be run so as well, and
+-- what it needs is not asked for. Returns the number of the first.
+-- Raises: PV105, PV125 it would run in no database at all. Called by: run_job.
 create or replace function monitoring_internal.run_job_at(p_name text, p_now timestamptz)
 returns bigint
 language plpgsql volatile parallel unsafe
@@ -140,18 +173,31 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_job constant monitoring.jobs := monitoring_internal.find_job(p_name);
+    v_targets constant text[] := case
+        when v_job.is_fanned_out then monitoring_internal.job_targets(v_job) else array[''] end;
     -- Slots of schedules lie on whole milliseconds; one microsecond after, the run has a slot of its own.
     v_slot timestamptz := date_trunc('milliseconds', p_now) + interval '1 microsecond';
     v_run_id bigint;
 begin
+    if v_targets = '{}' then
+        raise exception using
+            errcode = 'PV125',
+            message = format('no database matches those of job "%s"', p_name),
+            hint = 'Look at its "databases" and at pg_database.';
+    end if;
     -- A loop: of two requests at the same moment one takes the next microsecond.
     while v_run_id is null loop
-        insert into monitoring.job_leases as lease (
-            job_id, slot, trigger, planned_at, claimable_at, is_folded, is_transactional)
-        values (
-            v_job.job_id, v_slot, 'manual', p_now, p_now, v_job.history = 'failures', v_job.mode = 'transaction')
-        on conflict (job_id, slot, target) do nothing
-        returning lease.run_id into v_run_id;
+        with opened as (
+            insert into monitoring.job_leases as lease (
+                job_id, slot, target, trigger, planned_at, claimable_at, is_folded, is_transactional, waits_for)
+            select v_job.job_id, v_slot, place.target, 'manual', p_now, p_now, v_job.history = 'failures',
+                v_job.mode = 'transaction' and not v_job.is_fanned_out,
+                case when v_job.overlap in ('queue', 'cancel') then 'overlap' end
+            from unnest(v_targets) as place (target)
+            on conflict (job_id, slot, target) do nothing
+            returning lease.run_id
+        )
+        select min(opened.run_id) into v_run_id from opened;
         v_slot := v_slot + interval '1 microsecond';
     end loop;
     perform pg_notify('pgvigil_jobs', '');

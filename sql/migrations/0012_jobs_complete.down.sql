@@ -1,0 +1,28 @@
+-- Undoes 0012: jobs lose what they asked for beyond a slot and a statement; run it while no job uses a newer word.
+delete from monitoring.settings where name = 'scheduling.misfire_grace';
+alter type monitoring_internal.claimed_run
+    drop attribute run_as, drop attribute target, drop attribute must_signal;
+alter type monitoring_internal.planned_slot
+    drop attribute run_slots, drop attribute targets, drop attribute is_plain;
+drop index monitoring.job_leases_cancel_reason_idx;
+drop index monitoring.job_leases_waits_for_idx;
+drop index monitoring.job_leases_claimable_at_idx;
+alter table monitoring.job_leases
+    drop column waits_for, drop column retry_count, drop column cancel_reason;
+create index job_leases_claimable_at_idx on monitoring.job_leases (claimable_at) where instance_id is null;
+alter table monitoring.job_state
+    drop column paused_until, drop column pause_reason, drop column paused_by;
+alter table monitoring.jobs
+    drop constraint jobs_mode_check,
+    drop constraint jobs_dst_check,
+    drop constraint jobs_overlap_check,
+    drop constraint jobs_misfire_check,
+    drop column misfire_limit, drop column run_as, drop column retry_attempts, drop column retry_base,
+    drop column retry_cap, drop column needs, drop column is_fanned_out, drop column database_match,
+    drop column database_except,
+    add constraint jobs_mode_check check (mode in ('transaction', 'procedure')),
+    add constraint jobs_dst_check check (dst in ('once')),
+    add constraint jobs_overlap_check check (overlap in ('skip')),
+    add constraint jobs_misfire_check check (misfire in ('last'));
+comment on column monitoring.jobs.mode is
+    'transaction: effect and end of run commit together. procedure: CALL at top level, which may commit by itself.';

@@ -2,23 +2,33 @@
 struct JobsDecoder {
     let faults: FaultCollector
 
-    /// The jobs that could be read, and the explicit generation.
-    func decode(_ bytes: [UInt8]) -> (jobs: [JobDefinition], generation: Int64?) {
+    /// The jobs that could be read, the explicit generation, and the name of the source.
+    func decode(_ bytes: [UInt8]) -> (jobs: [JobDefinition], generation: Int64?, source: String?) {
         guard let root = YAMLReader.read(bytes, faults: faults), !root.isNull else {
             if faults.isEmpty { faults.add(SourceMark(line: 1, column: 1), "", "the file is empty") }
-            return ([], nil)
+            return ([], nil, nil)
         }
         guard
             let file = MappingReader(
-                root, path: "", known: ["version", "generation", "defaults", "jobs"], faults: faults)
-        else { return ([], nil) }
+                root, path: "", known: ["version", "source", "generation", "defaults", "jobs"], faults: faults)
+        else { return ([], nil, nil) }
         file.require("version", "jobs")
         _ = file.integer("version", in: 1...1)
         let generation = file.integer("generation", in: 1...1_000_000_000_000_000)
         let defaults = file.node("defaults").flatMap { node in
             MappingReader(node, path: "defaults", known: JobDefinition.sharedKeys, faults: faults)
         }
-        return (jobs(in: file, defaults: defaults.map(shared)), generation)
+        return (jobs(in: file, defaults: defaults.map(shared)), generation, source(of: file))
+    }
+
+    /// The name that tells this file's jobs from those of another, when its own name does not.
+    private func source(of file: MappingReader) -> String? {
+        guard let name = file.text("source"), let node = file.node("source") else { return nil }
+        guard name != "sql" else {
+            faults.add(node.mark, "source", "\"sql\" is the source of jobs that SQL defined")
+            return nil
+        }
+        return name
     }
 
     private func jobs(in file: MappingReader, defaults: SharedKeys?) -> [JobDefinition] {
@@ -72,12 +82,17 @@ struct JobsDecoder {
             daylightSaving: own.daylightSaving ?? defaults?.daylightSaving,
             overlap: own.overlap ?? defaults?.overlap,
             misfire: own.misfire ?? defaults?.misfire,
+            misfireLimit: own.misfireLimit ?? defaults?.misfireLimit,
             timeout: own.timeout ?? defaults?.timeout,
             lockTimeout: own.lockTimeout ?? defaults?.lockTimeout,
             startDeadline: own.startDeadline ?? defaults?.startDeadline,
             spread: own.spread ?? defaults?.spread,
             isEnabled: own.isEnabled ?? defaults?.isEnabled,
             history: own.history ?? defaults?.history,
+            runAs: own.runAs ?? defaults?.runAs,
+            retries: own.retries ?? defaults?.retries,
+            needs: reader.texts("needs"),
+            databases: databases(reader),
             description: description)
     }
 
@@ -88,12 +103,15 @@ struct JobsDecoder {
         let daylightSaving: JobDefinition.DaylightSaving?
         let overlap: JobDefinition.Overlap?
         let misfire: JobDefinition.Misfire?
+        let misfireLimit: Int64?
         let timeout: Duration?
         let lockTimeout: Duration?
         let startDeadline: Duration?
         let spread: Duration?
         let isEnabled: Bool?
         let history: JobDefinition.History?
+        let runAs: String?
+        let retries: JobDefinition.Retries?
     }
 
     private func shared(_ reader: MappingReader) -> SharedKeys {
@@ -103,12 +121,34 @@ struct JobsDecoder {
             daylightSaving: reader.choice("dst", as: JobDefinition.DaylightSaving.self),
             overlap: reader.choice("overlap", as: JobDefinition.Overlap.self),
             misfire: reader.choice("misfire", as: JobDefinition.Misfire.self),
+            misfireLimit: reader.integer("misfire_limit", in: 1...1000),
             timeout: reader.duration("timeout"),
             lockTimeout: reader.duration("lock_timeout"),
             startDeadline: reader.duration("start_deadline"),
             spread: reader.duration("spread"),
             isEnabled: reader.boolean("enabled"),
-            history: reader.choice("history", as: JobDefinition.History.self))
+            history: reader.choice("history", as: JobDefinition.History.self),
+            runAs: reader.text("run_as"),
+            retries: retries(reader))
+    }
+
+    private func retries(_ job: MappingReader) -> JobDefinition.Retries? {
+        guard let node = job.node("retries"),
+            let reader = MappingReader(
+                node, path: job.place(of: "retries"), known: ["attempts", "base", "cap"], faults: faults)
+        else { return nil }
+        reader.require("attempts")
+        let base = reader.duration("base")
+        let cap = reader.duration("cap")
+        return reader.integer("attempts", in: 0...20).map { JobDefinition.Retries(attempts: $0, base: base, cap: cap) }
+    }
+
+    private func databases(_ job: MappingReader) -> JobDefinition.Databases? {
+        guard let node = job.node("databases"),
+            let reader = MappingReader(
+                node, path: job.place(of: "databases"), known: ["match", "except"], faults: faults)
+        else { return nil }
+        return JobDefinition.Databases(match: reader.text("match"), except: reader.text("except"))
     }
 
     private static func isName(_ text: String) -> Bool {

@@ -28,16 +28,42 @@ extension JobDefinition {
             ("dst", daylightSaving.map { JSONString.quoted($0.rawValue) }),
             ("overlap", overlap.map { JSONString.quoted($0.rawValue) }),
             ("misfire", misfire.map { JSONString.quoted($0.rawValue) }),
+            ("misfire_limit", misfireLimit.map { String($0) }),
             ("timeout", timeout.map { JSONString.quoted(DurationText.format($0)) }),
             ("lock_timeout", lockTimeout.map { JSONString.quoted(DurationText.format($0)) }),
             ("start_deadline", startDeadline.map { JSONString.quoted(DurationText.format($0)) }),
             ("spread", spread.map { JSONString.quoted(DurationText.format($0)) }),
             ("enabled", isEnabled.map { $0 ? "true" : "false" }),
             ("history", history.map { JSONString.quoted($0.rawValue) }),
+            ("run_as", runAs.map(JSONString.quoted)),
+            ("retries", retries.map(\.json)),
+            ("needs", needs.map { "[" + $0.map(JSONString.quoted).joined(separator: ",") + "]" }),
+            ("databases", databases.map(\.json)),
             ("description", description.map(JSONString.quoted)),
         ]
-        return "{" + members.compactMap { key, value in value.map { "\"\(key)\":\($0)" } }.joined(separator: ",") + "}"
+        return object(members)
     }
+}
+
+extension JobDefinition.Retries {
+    fileprivate var json: String {
+        object([
+            ("attempts", String(attempts)),
+            ("base", base.map { JSONString.quoted(DurationText.format($0)) }),
+            ("cap", cap.map { JSONString.quoted(DurationText.format($0)) }),
+        ])
+    }
+}
+
+extension JobDefinition.Databases {
+    fileprivate var json: String {
+        object([("match", match.map(JSONString.quoted)), ("except", except.map(JSONString.quoted))])
+    }
+}
+
+/// A JSON object of the members that have a value.
+private func object(_ members: [(String, String?)]) -> String {
+    "{" + members.compactMap { key, value in value.map { "\"\(key)\":\($0)" } }.joined(separator: ",") + "}"
 }
 
 /// Text as a JSON string.

@@ -4,6 +4,10 @@ package struct JobsFile: Sendable, Equatable {
     package let path: String
     /// Grows with every edit, so that an instance with an older file cannot undo a newer one.
     package let generation: Int64
+    /// What tells the jobs of this file from those of others: its key `source`, else its name without the folder.
+    ///
+    /// So the same file on several machines is one source, wherever it lies there.
+    package let source: String
     /// In the order of the file.
     package let jobs: [JobDefinition]
     /// What is wrong with it; the database refuses a file that has any.
@@ -32,7 +36,7 @@ package struct JobsFile: Sendable, Equatable {
         let decoded = JobsDecoder(faults: faults).decode(bytes)
         var file = JobsFile(
             path: path, generation: decoded.generation.map { explicitGenerationBase + $0 } ?? modifiedAt,
-            jobs: decoded.jobs)
+            source: decoded.source ?? path.split(separator: "/").last.map { String($0) } ?? path, jobs: decoded.jobs)
         try faults.throwIfAny { found in
             file.faults = found
             return file

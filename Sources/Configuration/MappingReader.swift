@@ -53,6 +53,20 @@ struct MappingReader {
         return nil
     }
 
+    /// A list of texts.
+    func texts(_ key: String) -> [String]? {
+        guard let node = entries[key]?.value else { return nil }
+        guard case .sequence(let items) = node.kind else {
+            faults.add(node.mark, place(of: key), "expected a list, found \(node.summary)")
+            return nil
+        }
+        return items.compactMap { item in
+            if case .scalar(let text, _) = item.kind, !item.isNull, !text.isEmpty { return text }
+            faults.add(item.mark, place(of: key), "expected text, found \(item.summary)")
+            return nil
+        }
+    }
+
     /// `true` or `false`.
     func boolean(_ key: String) -> Bool? { scalar(key, "true or false") { Bool($0) } }
 

@@ -8,6 +8,8 @@ struct ClaimedRun: Sendable, Equatable {
         case transaction
         /// A CALL at top level, which may commit by itself.
         case procedure
+        /// One statement outside any transaction.
+        case maintenance
     }
 
     /// The number of the run.
@@ -17,6 +19,10 @@ struct ClaimedRun: Sendable, Equatable {
     let jobName: String
     let command: String
     let mode: Mode
+    /// The role that the command runs as, quoted for SQL.
+    let runAs: String?
+    /// The database it runs in; empty: the service's own.
+    let target: String
     /// The limit that the server keeps; ours is a little longer.
     let timeout: Duration
     /// The session that it was leased to.
@@ -29,12 +35,15 @@ struct Claim: Sendable, Equatable {
     var runs: [ClaimedRun] = []
     /// When to come again, unless woken.
     var wait = Duration.zero
+    /// Whether backends at work are to be cancelled.
+    var mustSignal = false
 
     /// Reads the rows of `claim_due`.
     init(rows: PostgresRows) throws(PostgresError) {
         for row in rows {
             guard try row.decodeIfPresent("run_id", as: Int64.self) != nil else {
                 wait = .milliseconds(try row.decode("wait_ms", as: Int64.self))
+                mustSignal = try row.decodeIfPresent("must_signal", as: Bool.self) ?? false
                 continue
             }
             runs.append(try ClaimedRun(row: row))
@@ -53,6 +62,8 @@ extension ClaimedRun {
             throw PostgresError(kind: .usage, attempted: "decode", message: "unknown mode \(mode)")
         }
         self.mode = known
+        runAs = try row.decodeIfPresent("run_as", as: String.self)
+        target = try row.decode("target", as: String.self)
         timeout = .milliseconds(try row.decode("timeout_ms", as: Int64.self))
         backendPID = try row.decode("backend_pid", as: Int32.self)
     }

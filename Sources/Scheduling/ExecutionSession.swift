@@ -16,7 +16,7 @@ final class ExecutionSession: Sendable {
 
     /// Undoes whatever a command may leave behind in its session.
     private static let reset = """
-        close all; reset session authorization; reset all; deallocate all; unlisten *; \
+        close all; reset session authorization; reset role; reset all; deallocate all; unlisten *; \
         select pg_catalog.pg_advisory_unlock_all(); discard temp; discard sequences
         """
     /// What our limit grants the server's beyond its own, and bookkeeping beyond the command.
@@ -50,7 +50,7 @@ final class ExecutionSession: Sendable {
         do {
             switch run.mode {
             case .transaction: try await runInTransaction(run, &startedAt)
-            case .procedure: try await runAtTopLevel(run, &startedAt)
+            case .procedure, .maintenance: try await runAtTopLevel(run, &startedAt)
             }
             return .succeeded
         } catch {
@@ -64,12 +64,14 @@ final class ExecutionSession: Sendable {
         _ run: ClaimedRun, _ startedAt: inout ContinuousClock.Instant?
     ) async throws(PostgresError) {
         try await connection.execute(
-            "begin; select monitoring_internal.start_run(\(run.id), \(run.fence))", timeout: Self.grace)
+            "begin; select monitoring_internal.start_run(\(run.id), \(run.fence))"
+                + (run.runAs.map { "; set local role \($0)" } ?? ""), timeout: Self.grace)
         startedAt = Monotonic.now()
         // By the extended protocol, which takes one statement and no more; rows are dropped, however many come.
         let affectedRows = try await connection.run(run.command, timeout: run.timeout + Self.grace)
         try await connection.execute(
-            "select monitoring_internal.finish_run(\(run.id), \(run.fence), \(affectedRows)); commit; "
+            // The end is written by the service itself, whatever role the command ran as.
+            "reset role; select monitoring_internal.finish_run(\(run.id), \(run.fence), \(affectedRows)); commit; "
                 + Self.reset, timeout: run.timeout + Self.grace)
     }
 
@@ -79,13 +81,14 @@ final class ExecutionSession: Sendable {
     ) async throws(PostgresError) {
         try await connection.execute(
             "select monitoring_internal.start_run(\(run.id), \(run.fence))", timeout: Self.grace)
+        if let role = run.runAs { try await connection.execute("set role \(role)", timeout: Self.grace) }
         let start = Monotonic.now()
         startedAt = start
         let affectedRows = try await connection.run(run.command, timeout: run.timeout + Self.grace)
         let elapsed = start.duration(to: Monotonic.now()).inSeconds * 1000
         // Unlocked first, so that the next run, which may come as soon as the end is seen, finds the lock free.
         try await connection.execute(
-            "select pg_catalog.pg_advisory_unlock_all(); "
+            "reset role; select pg_catalog.pg_advisory_unlock_all(); "
                 + "select monitoring_internal.finish_run(\(run.id), \(run.fence), \(affectedRows), \(elapsed)); "
                 + Self.reset, timeout: Self.grace)
     }
@@ -95,7 +98,7 @@ final class ExecutionSession: Sendable {
     ) async -> Outcome {
         let elapsed = startedAt.map { $0.duration(to: Monotonic.now()).inSeconds * 1000 } ?? 0
         do {
-            try await connection.execute("rollback; " + Self.reset, timeout: Self.grace)
+            try await connection.execute("rollback; reset role; " + Self.reset, timeout: Self.grace)
             // Refused with the same code when the fence is stale; a job's own statement may raise that code too.
             let status = try await connection.query(
                 "select monitoring_internal.fail_run($1, $2, $3, $4, $5, $6, $7)",

@@ -112,6 +112,7 @@ package final class Scheduler: Service {
             }
             group.addTask { await self.execute(run, on: session) }
         }
+        if claim?.mustSignal == true { await reap(control) }
         if pool.reserveOpening(isSaturated: isSaturated) { group.addTask { await self.openSession() } }
         return pacer.pause(offered: sessions.count, claimed: runs.count, wait: claim?.wait ?? .zero)
     }

@@ -58,7 +58,7 @@ struct JobsFileCommand {
         try await connection.execute("begin")
         let rows = try await connection.query(
             "select * from monitoring_internal.apply_jobs($1, $2, $3)",
-            [source(of: file.path), String(generation), file.json], timeout: .seconds(60))
+            [file.source, String(generation), file.json], timeout: .seconds(60))
         try await connection.execute(committing ? "commit" : "rollback")
         return rows
     }
@@ -86,7 +86,4 @@ struct JobsFileCommand {
         return CommandFault(
             .failed, "the jobs in force stay as they are", remedy: "mend the \(faults.count) faults above")
     }
-
-    /// The file's name without its folder: the same file on several machines is one source.
-    static func source(of path: String) -> String { path.split(separator: "/").last.map { String($0) } ?? path }
 }

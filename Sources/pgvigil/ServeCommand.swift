@@ -195,11 +195,10 @@ struct ServeCommand {
 
     private func jobsLoader(_ first: JobsFile?) -> (@Sendable () throws -> JobsDocument)? {
         guard let path = first?.path else { return nil }
-        let source = String(path.split(separator: "/").last ?? "")
         return {
             // A file with faults goes to the database too, which adds those it finds and refuses it.
             let file = try Self.readableFile(path)
-            return JobsDocument(source: source, generation: file.generation, json: file.json)
+            return JobsDocument(source: file.source, generation: file.generation, json: file.json)
         }
     }
 }

@@ -50,7 +50,7 @@ struct JobsFileFaultTests {
         Refusal(
             "version: 1\ndefaults: { name: x, timout: 5s }\njobs: []",
             "jobs.yml:2:13: defaults: unknown key \"name\", expected one of mode, time_zone, dst, overlap, misfire, "
-                + "timeout, lock_timeout, start_deadline, spread, enabled, history",
+                + "misfire_limit, timeout, lock_timeout, start_deadline, spread, enabled, history, run_as, retries",
             "jobs.yml:2:22: defaults: unknown key \"timout\", did you mean \"timeout\"?"),
     ]
 
@@ -77,15 +77,31 @@ struct JobsFileFaultTests {
             "name: a\nschedule: x\nsql: y\ntimeout:",
             "jobs.yml:7:13: jobs[0].timeout: expected a duration like 30s, found nothing"),
         Refusal(
-            "name: a\nschedule: x\nsql: y\nmode: maintenance",
-            "jobs.yml:7:11: jobs[0].mode: expected one of transaction, procedure, found \"maintenance\""),
+            "name: a\nschedule: x\nsql: y\nmode: magic",
+            "jobs.yml:7:11: jobs[0].mode: expected one of transaction, procedure, maintenance, found \"magic\""),
+        Refusal(
+            "name: a\nschedule: x\nsql: y\nretries: { attempts: 21, base: soon, max: 1 }",
+            "jobs.yml:7:26: jobs[0].retries.attempts: expected a whole number from 0 to 20, found \"21\"",
+            "jobs.yml:7:36: jobs[0].retries.base: expected a duration like 30s, found \"soon\"",
+            "jobs.yml:7:42: jobs[0].retries: unknown key \"max\", expected one of attempts, base, cap"),
+        Refusal(
+            "name: a\nschedule: x\nsql: y\nretries: 3",
+            "jobs.yml:7:14: jobs[0].retries: expected a mapping, found \"3\""),
+        Refusal(
+            "name: a\nschedule: x\nsql: y\nneeds: [b, ~, [c]]",
+            "jobs.yml:7:16: jobs[0].needs: expected text, found nothing",
+            "jobs.yml:7:19: jobs[0].needs: expected text, found a list"),
+        Refusal(
+            "name: a\nschedule: x\nsql: y\ntargets: all\ndatabases: { like: x }",
+            "jobs.yml:7:5: jobs[0]: unknown key \"targets\", did you mean \"databases\"?",
+            "jobs.yml:8:18: jobs[0].databases: unknown key \"like\", expected one of match, except"),
         Refusal(
             "name: a\nschedule: x\nsql: y\ndst: never",
             "jobs.yml:7:10: jobs[0].dst: expected one of once, skip, twice, found \"never\""),
         Refusal(
-            "name: a\nschedule: x\nsql: y\noverlap: queue\nmisfire: all\nhistory: none",
-            "jobs.yml:7:14: jobs[0].overlap: expected skip, found \"queue\"",
-            "jobs.yml:8:14: jobs[0].misfire: expected last, found \"all\"",
+            "name: a\nschedule: x\nsql: y\noverlap: heap\nmisfire: none\nhistory: none",
+            "jobs.yml:7:14: jobs[0].overlap: expected one of skip, queue, cancel, allow, found \"heap\"",
+            "jobs.yml:8:14: jobs[0].misfire: expected one of last, skip, all, found \"none\"",
             "jobs.yml:9:14: jobs[0].history: expected one of all, failures, found \"none\""),
         Refusal(
             "name: a\nschedule: x\nsql: y\nenabled: yes",
@@ -103,7 +119,8 @@ struct JobsFileFaultTests {
         Refusal(
             "name: a\nschedule: x\nsql: y\n\"\\e[31m\\n\": 1",
             "jobs.yml:7:5: jobs[0]: unknown key \"\\u{1b}[31m\\u{a}\", expected one of name, schedule, sql, description, "
-                + "mode, time_zone, dst, overlap, misfire, timeout, lock_timeout, start_deadline, spread, enabled, history"
+                + "needs, databases, mode, time_zone, dst, overlap, misfire, misfire_limit, timeout, lock_timeout, "
+                + "start_deadline, spread, enabled, history, run_as, retries"
         ),
         Refusal(
             "name: a\nschedule: */5 * * * *\nsql: y",
@@ -142,7 +159,7 @@ struct JobsFileFaultTests {
                 schedule: x
               - schedule: x
                 sql: y
-                retries: 3
+                repetitions: 3
               - name: a
                 schedule: x
                 sql: y
@@ -153,9 +170,9 @@ struct JobsFileFaultTests {
                 "jobs.yml:8:14: jobs[0].timeout: expected a duration like 30s, found \"late\"",
                 "jobs.yml:9:5: jobs[1]: missing key \"sql\"",
                 "jobs.yml:11:5: jobs[2]: missing key \"name\"",
-                "jobs.yml:13:5: jobs[2]: unknown key \"retries\", expected one of name, schedule, sql, description, "
-                    + "mode, time_zone, dst, overlap, misfire, timeout, lock_timeout, start_deadline, spread, "
-                    + "enabled, history",
+                "jobs.yml:13:5: jobs[2]: unknown key \"repetitions\", expected one of name, schedule, sql, description, "
+                    + "needs, databases, mode, time_zone, dst, overlap, misfire, misfire_limit, timeout, "
+                    + "lock_timeout, start_deadline, spread, enabled, history, run_as, retries",
                 "jobs.yml:14:11: jobs[3].name: \"a\" in line 14 is already the name of a job in line 5",
             ])
     }

@@ -47,6 +47,10 @@ struct JobsFileTests {
               - name: b
                 schedule: "@daily"
                 sql: select 1
+              - { name: c, schedule: "@daily", sql: vacuum, mode: maintenance, overlap: queue, misfire: all,
+                  misfire_limit: 7, run_as: "team", retries: { attempts: 3, base: 10s, cap: 5m }, needs: [a, b],
+                  databases: { match: "^app", except: "_old$" } }
+              - { name: d, schedule: "@daily", sql: y, retries: { attempts: 1 }, needs: [], databases: {} }
             """)
         #expect(
             file.json == """
@@ -54,8 +58,24 @@ struct JobsFileTests {
                 "mode":"transaction","time_zone":"UTC","dst":"once","overlap":"skip","misfire":"last",\
                 "timeout":"1s500ms","lock_timeout":"2s","start_deadline":"5m","spread":"1h","enabled":true,\
                 "history":"all","description":"für alle"},\
-                {"line":6,"name":"b","schedule":"@daily","sql":"select 1"}]
+                {"line":6,"name":"b","schedule":"@daily","sql":"select 1"},\
+                {"line":9,"name":"c","schedule":"@daily","sql":"vacuum","mode":"maintenance","overlap":"queue",\
+                "misfire":"all","misfire_limit":7,"run_as":"team",\
+                "retries":{"attempts":3,"base":"10s","cap":"5m"},"needs":["a","b"],\
+                "databases":{"match":"^app","except":"_old$"}},\
+                {"line":12,"name":"d","schedule":"@daily","sql":"y","retries":{"attempts":1},"needs":[],\
+                "databases":{}}]
                 """)
+    }
+
+    @Test("two files of one name are two sources when they say so")
+    func tellsSource() throws {
+        #expect(
+            try JobsFile.decode(Array("version: 1\njobs: []".utf8), path: "a/b/jobs.yml", modifiedAt: 1).source
+                == "jobs.yml")
+        #expect(try decode("version: 1\nsource: team-a/jobs.yml\njobs: []").source == "team-a/jobs.yml")
+        let error = #expect(throws: ConfigurationError.self) { try decode("version: 1\nsource: sql\njobs: []") }
+        #expect(error?.faults.count == 1)
     }
 
     @Test("an empty list of jobs is a file without jobs")

@@ -41,7 +41,10 @@ package enum Catalog {
     }
 
     /// The kinds whose definition a reload or migration alone may change.
-    static func isWatched(_ kind: String) -> Bool {
-        ["function", "view", "policy", "trigger", "column", "constraint", "index", "relation", "type"].contains(kind)
-    }
+    static let watched: Set<String> = [
+        "function", "view", "policy", "trigger", "column", "constraint", "index", "relation", "type",
+    ]
+
+    /// Whether a reload records the digest of such an object.
+    static func isWatched(_ kind: String) -> Bool { watched.contains(kind) }
 }

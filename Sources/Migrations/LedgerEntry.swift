@@ -37,6 +37,12 @@ enum Ledger {
         return entries
     }
 
+    /// Takes out the row of a migration; called in the transaction that undid it.
+    static func remove(_ migration: MigrationFile, _ connection: PostgresConnection) async throws(PostgresError) {
+        _ = try await connection.query(
+            "delete from monitoring.schema_migrations where version = $1", [migration.version])
+    }
+
     /// Records a migration; called in the transaction that applied it.
     static func record(
         _ migration: MigrationFile, note: String, duration: Duration, toolVersion: String,

@@ -13,6 +13,7 @@ package struct MigrationFault: Error, Sendable, Equatable, CustomStringConvertib
         case outOfOrder = 11
         case newerSchema = 12
         case invalidFile = 13
+        case irreversible = 30
     }
 
     package let kind: Kind

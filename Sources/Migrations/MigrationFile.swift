@@ -7,8 +7,11 @@ package struct MigrationFile: Sendable, Equatable {
     package let statements: [SQLStatement]
     /// The first line of comment that is no directive.
     package let description: String
-    /// The text of `NNNN_words.down.sql` beside it, kept in the ledger for the record.
-    package let rollbackText: String?
+    /// `NNNN_words.down.sql` beside it, if there is one.
+    let rollback: SQLFile?
+
+    /// The text of the file that undoes it, kept in the ledger for the record.
+    package var rollbackText: String? { rollback?.text }
 
     package var name: String { file.name }
     package var runsInTransaction: Bool { !directives.contains(.noTransaction) }
@@ -16,10 +19,21 @@ package struct MigrationFile: Sendable, Equatable {
 
     /// Reads and checks one file.
     /// - Throws: `MigrationFault` of kind invalidFile, naming the file and the line.
-    init(_ file: SQLFile, rollbackText: String?) throws(MigrationFault) {
+    init(_ file: SQLFile, rollback: SQLFile? = nil) throws(MigrationFault) {
+        try self.init(file, version: try Self.version(of: file), rollback: rollback)
+    }
+
+    /// The file that undoes it, checked as a migration is; nil when there is none.
+    /// - Throws: `MigrationFault` of kind invalidFile.
+    func downFile() throws(MigrationFault) -> MigrationFile? {
+        guard let rollback else { return nil }
+        return try MigrationFile(rollback, version: version, rollback: nil)
+    }
+
+    private init(_ file: SQLFile, version: String, rollback: SQLFile?) throws(MigrationFault) {
         self.file = file
-        self.rollbackText = rollbackText
-        self.version = try Self.version(of: file)
+        self.rollback = rollback
+        self.version = version
         self.statements = StatementSplitter.statements(of: file.text)
         self.directives = try Self.directives(of: file, before: statements.first?.line)
         self.description = Self.description(of: file.text)
@@ -30,10 +44,10 @@ package struct MigrationFile: Sendable, Equatable {
     /// - Throws: `MigrationFault` of kind invalidFile for a bad name, directive, statement or a version given twice.
     static func all(in files: [SQLFile]) throws(MigrationFault) -> [MigrationFile] {
         let own = files.filter { $0.path.hasPrefix("migrations/") }
-        let down = Dictionary(own.filter { $0.path.hasSuffix(".down.sql") }.map { ($0.path, $0.text) }) { $1 }
+        let down = Dictionary(own.filter { $0.path.hasSuffix(".down.sql") }.map { ($0.path, $0) }) { $1 }
         var migrations: [MigrationFile] = []
         for file in own where !file.path.hasSuffix(".down.sql") {
-            let migration = try MigrationFile(file, rollbackText: down[file.path.dropLast(4) + ".down.sql"])
+            let migration = try MigrationFile(file, rollback: down[file.path.dropLast(4) + ".down.sql"])
             if let other = migrations.last, other.version == migration.version {
                 throw .invalidFile(
                     "migrations \(other.name) and \(migration.name) have the same version",

@@ -7,7 +7,7 @@ import Runtime
 /// snapshot, for which `create index concurrently` waits, which holds the lock. Advisory locks belong to one database.
 struct MigrationLock {
     /// "pgvi" and "gil" with a version, as two integers.
-    private static let key = "1885828713, 1734962177"
+    static let key = "1885828713, 1734962177"
     private static let held = """
         select exists (
             select from pg_catalog.pg_locks

@@ -7,6 +7,17 @@ struct MigrationSession: Sendable {
     let options: Migrator.Options
     let onEvent: @Sendable (MigrationEvent) -> Void
 
+    /// client_connection_check_interval: a statement whose client was killed ends, and with it our lock.
+    static let settings = """
+        set search_path = pg_catalog, pg_temp; set timezone = 'UTC';
+        set datestyle = 'ISO'; set intervalstyle = 'postgres'; set bytea_output = 'hex';
+        set standard_conforming_strings = on; set default_transaction_read_only = off;
+        set default_transaction_isolation = 'read committed'; set default_transaction_deferrable = off;
+        set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set row_security = on;
+        set idle_session_timeout = 0; set client_min_messages = warning; set lock_timeout = 0;
+        set client_connection_check_interval = '1s'; set quote_all_identifiers = off;
+        """
+
     /// Opens the session and makes its settings our own, whatever the role, the database or the environment set.
     static func open(
         _ database: PostgresConfiguration, _ options: Migrator.Options,
@@ -16,17 +27,7 @@ struct MigrationSession: Sendable {
         do {
             try await connection.execute("set client_encoding = 'UTF8'")
             try Preflight.check(serverVersion: connection.serverVersion)
-            // client_connection_check_interval: a statement whose client was killed ends, and with it our lock.
-            try await connection.execute(
-                """
-                set search_path = pg_catalog, pg_temp; set timezone = 'UTC';
-                set datestyle = 'ISO'; set intervalstyle = 'postgres'; set bytea_output = 'hex';
-                set standard_conforming_strings = on; set default_transaction_read_only = off;
-                set default_transaction_isolation = 'read committed'; set default_transaction_deferrable = off;
-                set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set row_security = on;
-                set idle_session_timeout = 0; set client_min_messages = warning; set lock_timeout = 0;
-                set client_connection_check_interval = '1s'; set quote_all_identifiers = off;
-                """)
+            try await connection.execute(settings)
             try await Preflight.check(connection)
         } catch {
             await connection.close()

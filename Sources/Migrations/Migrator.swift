@@ -36,7 +36,7 @@ package struct Migrator: Sendable {
 
     private let source: SQLSource
     private let database: PostgresConfiguration
-    private let options: Options
+    let options: Options
     private let onEvent: @Sendable (MigrationEvent) -> Void
 
     /// A migrator; nothing is read or opened yet.
@@ -56,10 +56,7 @@ package struct Migrator: Sendable {
         let files = try source.files()
         let migrations = try MigrationFile.all(in: files)
         return try await withSession { session in
-            let lock = try await MigrationLock.take(session.connection, limit: options.lockWait) {
-                onEvent(.waiting(holder: $0))
-            }
-            try await lock.prove()
+            let lock = try await takeLock(session)
             var outcome = Outcome()
             try await apply(migrations, in: session, &outcome)
             let reload = Reload(session: session, files: files)
@@ -68,6 +65,15 @@ package struct Migrator: Sendable {
             try await lock.release()
             return outcome
         }
+    }
+
+    /// Waits for the lock of all migrations of a database.
+    func takeLock(_ session: MigrationSession) async throws -> MigrationLock {
+        let lock = try await MigrationLock.take(session.connection, limit: options.lockWait) {
+            onEvent(.waiting(holder: $0))
+        }
+        try await lock.prove()
+        return lock
     }
 
     private func apply(_ migrations: [MigrationFile], in session: MigrationSession, _ outcome: inout Outcome)

@@ -16,22 +16,24 @@ struct StatementFailure: Error, Sendable {
 
     /// The failure as the user sees it.
     ///
-    /// - Parameter consequence: what this leaves behind, one clause.
+    /// - Parameters:
+    ///   - consequence: what this leaves behind, one clause.
+    ///   - command: what to run again.
     /// - Returns: a fault with file, line and the server's words.
-    func fault(consequence: String) -> MigrationFault {
+    func fault(consequence: String, command: String = "migrate up") -> MigrationFault {
         let code = cause.sqlState ?? "no SQLSTATE"
         let lacksRights = ["42501", "PV006", "PV007", "0P000"].contains(code)
         let detail = cause.detail.map { ": \($0)" } ?? ""
         return MigrationFault(
             lacksRights ? .insufficientRights : .failed,
             "\(path):\(line): \(cause.message)\(detail) (SQLSTATE \(code)); \(consequence)",
-            remedy: cause.hint ?? Self.remedy(cause))
+            remedy: cause.hint ?? Self.remedy(cause, command))
     }
 
-    private static func remedy(_ cause: PostgresError) -> String {
+    private static func remedy(_ cause: PostgresError, _ command: String) -> String {
         cause.message.hasPrefix("must be owner of")
             ? "its owner was changed by hand; let a superuser give it back: alter ... owner to monitoring_owner;"
-            : "mend what it says and run pgvigil migrate up again"
+            : "mend what it says and run pgvigil \(command) again"
     }
 }
 

@@ -9,7 +9,7 @@ extension Command {
             "Needs no superuser: a role with CREATEROLE and CREATE on the database will do.",
             "Connect to the server itself, not through a pooler.",
         ],
-        subcommands: [.migrateUp, .migrateStatus, .migrateVerify, .migratePlan])
+        subcommands: [.migrateUp, .migrateDown, .migrateStatus, .migrateVerify, .migratePlan, .migrateScript])
 
     private static let migrateUp = Command(
         name: "up", summary: "apply what is pending and reload functions and views",

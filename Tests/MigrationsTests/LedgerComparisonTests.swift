@@ -5,7 +5,7 @@ import Testing
 @Suite("Comparing files with the ledger")
 struct LedgerComparisonTests {
     private static func file(_ version: String, _ text: String = "select 1;") throws -> MigrationFile {
-        try MigrationFile(SQLFile(path: "migrations/\(version)_x.sql", text: text), rollbackText: nil)
+        try MigrationFile(SQLFile(path: "migrations/\(version)_x.sql", text: text))
     }
 
     private static func entry(_ version: String, _ text: String = "select 1;", breaking: Bool = false) -> LedgerEntry {

@@ -5,7 +5,7 @@ import Testing
 @Suite("Reading migrations")
 struct MigrationFileTests {
     private func migration(_ text: String, name: String = "0007_words") throws -> MigrationFile {
-        try MigrationFile(SQLFile(path: "migrations/\(name).sql", text: text), rollbackText: nil)
+        try MigrationFile(SQLFile(path: "migrations/\(name).sql", text: text))
     }
 
     @Test("directives at the top are obeyed and the first comment describes the file")

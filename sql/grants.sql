@@ -193,9 +193,7 @@ grant select on
     monitoring_internal.sound_points to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant execute on function
-    monitoring.export_metrics_prometheus(text, text),
-    monitoring.export_metrics_prometheus_lines(text[], text, text), monitoring_internal.choose_page(text),
-    monitoring.export_servers(), monitoring.http_sd(text, text, text),
+    monitoring.export_metrics_prometheus(text), monitoring.export_metrics_prometheus_lines(text[], text),
     monitoring_internal.exposition_name(text), monitoring_internal.exposition_number(double precision),
     monitoring_internal.exposition_header(text, text, text), monitoring_internal.exposition_fact_names(),
     monitoring_internal.exposition_facts_at(timestamptz, jsonb),
@@ -226,3 +224,15 @@ grant execute on function
     monitoring_internal.finish_kpi(integer, uuid, bigint, text, text, text),
     monitoring_internal.next_kpi_delay() to
     monitoring_admin, monitoring_service;
+
+
+-- statements --------------------------------------------------------------------------------------
+-- Texts are stored masked. The counters between two snapshots are the owner's alone.
+grant select on
+    monitoring.statement_sources, monitoring.statements, monitoring.statement_intervals, monitoring.query_performance,
+    monitoring.slow_queries_dashboard to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function monitoring_internal.statement_category(double precision) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function monitoring.tidy_statements() to monitoring_admin, monitoring_service;
+grant execute on function monitoring.mark_query_optimized(text) to monitoring_admin;

@@ -60,6 +60,7 @@ import Testing
     @Test("every collector that is shipped finishes while a table is locked and another lock is queued behind it")
     func allCollectors() async throws {
         try await Fixture.withDatabase { fixture in
+            try await fixture.admin.execute("create extension pg_stat_statements")
             try await fixture.admin.execute("update monitoring.collectors set is_enabled = true")
             let shop = try await fixture.application()
             let other = try await fixture.application()

@@ -26,10 +26,17 @@ insert into public.known select g, 'x' from generate_series(1, 100) as g;
 select cmp_ok(monitoring.collect_database_metrics(), '>', 100, 'all of them run');
 select results_eq(
     $$ select name, status, reason from monitoring.collector_status
-        where name <> 'io' or current_setting('server_version_num')::integer >= 160000 order by name $$,
+        where name !~ '^statement' and (name <> 'io' or current_setting('server_version_num')::integer >= 160000)
+        order by name $$,
     $$ select name, 'ok', null from monitoring.collectors
-        where name <> 'io' or current_setting('server_version_num')::integer >= 160000 order by name $$,
+        where name !~ '^statement' and (name <> 'io' or current_setting('server_version_num')::integer >= 160000)
+        order by name $$,
     'and all that are for this version end well');
+select results_eq(
+    $$ select name, status, remedy from monitoring.collector_status where name ~ '^statement' order by name $$,
+    $$ values ('statement_texts', 'unavailable', 'create extension pg_stat_statements;'),
+        ('statements', 'unavailable', 'create extension pg_stat_statements;') $$,
+    'those of an extension that is not there say so, with the statement that mends it');
 select is(
     (select count(*) from stored inner join monitoring.collector_columns as c on c.name = stored.metric),
     (select sum(samples)::bigint from monitoring.collector_runs), 'the log counts what is there');

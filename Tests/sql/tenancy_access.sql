@@ -36,6 +36,20 @@ begin
 end
 $$;
 
+-- Each tenant has a server whose statements are read.
+insert into monitoring.statement_sources
+    (target_database_id, tenant_id, collected_at, captured_at, identity, entries, hidden, is_complete)
+select row_number() over (order by t.name) + 1000, t.tenant_id, now(), now(), '15 1.10', 1, 0, true
+from monitoring.tenants as t where not t.is_system;
+insert into monitoring.statements
+    (target_database_id, queryid, dbid, tenant_id, query_hash, normalized_query, first_seen_at, last_seen_at)
+select s.target_database_id, 1, 5, s.tenant_id, md5('select'), 'select', now(), now()
+from monitoring.statement_sources as s where s.target_database_id > 1000;
+insert into monitoring.statement_intervals (target_database_id, queryid, userid, dbid, is_toplevel, calls,
+    total_exec_time, tenant_id, started_at, collected_at, entries, is_new, is_lossy)
+select s.target_database_id, 1, 10, 5, true, 10, 5000, s.tenant_id, now() - interval '1 minute', now(), 1, false, false
+from monitoring.statement_sources as s where s.target_database_id > 1000;
+
 -- What a role reads of a relation: rows of its own tenants, rows of others; or the SQLSTATE.
 create function pg_temp.rows_as(p_role name, p_from text, p_column name, p_own uuid[], out own bigint, out foreign_rows bigint,
     out failure text)

@@ -49,6 +49,10 @@ as $$
         case
             when p_sqlstate = '42501' and not pg_has_role('monitoring_owner', 'pg_monitor', 'usage')
                 then 'grant pg_monitor to monitoring_owner;'
+            when p_sqlstate = '55000' and p_message ~ 'must be loaded via.*shared_preload_libraries'
+                then format(
+                    'alter system set shared_preload_libraries = %L; -- beside what is in it; then restart the server',
+                    substring(p_message from '^(\w+) must be loaded'))
         end,
         p_sqlstate, 0, 0, 0, 0, 0, '[]'::jsonb)::monitoring_internal.collection_outcome;
 $$;

@@ -1,0 +1,283 @@
+-- Statement statistics: snapshots become intervals, whatever was reset, evicted, nested or cut in between.
+begin;
+set local search_path = tap, pg_catalog;
+set local client_min_messages = warning;
+select no_plan();
+-- The clock of the snapshots: minute n after this.
+create function pg_temp.at(p_minute numeric) returns timestamptz language sql as $$
+    select '2026-03-01 12:00+00'::timestamptz + p_minute * interval '1 minute';
+$$;
+
+-- One entry as the collector gives it; what is not named is as of a statement that did nothing else.
+create function pg_temp.entry(p_queryid bigint, p_calls bigint, p_total float8, p_more jsonb default '{}')
+returns text language sql as $$
+    select jsonb_populate_record(null::monitoring_internal.statements_row, jsonb_build_object(
+        'queryid', p_queryid, 'userid', 10, 'dbid', 5, 'is_toplevel', true, 'calls', p_calls,
+        'total_exec_time', p_total, 'min_exec_time', 0.5, 'max_exec_time', 50, 'stddev_exec_time', 0,
+        'rows_processed', p_calls, 'shared_blks_hit', 0, 'shared_blks_read', 0, 'shared_blks_dirtied', 0,
+        'shared_blks_written', 0, 'local_blks_hit', 0, 'local_blks_read', 0, 'local_blks_dirtied', 0,
+        'local_blks_written', 0, 'temp_blks_read', 0, 'temp_blks_written', 0, 'blk_read_time', 0,
+        'blk_write_time', 0, 'temp_blk_time', 0, 'plans', 0, 'total_plan_time', 0, 'wal_records', 0, 'wal_fpi', 0,
+        'wal_bytes', 0, 'jit_functions', 0, 'jit_time', 0) || p_more)::text;
+$$;
+
+-- Store a snapshot of server p_server taken at a minute; p_more changes its summary.
+create function pg_temp.store(p_server integer, p_minute numeric, p_entries text[], p_more jsonb default '{}')
+returns bigint language sql as $$
+    select monitoring_internal.store_statements_at(
+        p_server,
+        array[jsonb_populate_record(null::monitoring_internal.statements_row, jsonb_build_object('summary',
+            jsonb_build_object(
+                'captured_at', pg_temp.at(p_minute), 'server_started_at', pg_temp.at(-1000), 'identity', '15 1.10',
+                'entries', cardinality(p_entries), 'rows', cardinality(p_entries), 'hidden', 0, 'max_entries', 5000,
+                'stats_reset_at', pg_temp.at(-1000), 'dealloc', 0, 'has_io_timing', true,
+                'users', '{"10": "alice"}'::jsonb, 'databases', '{"5": "shop"}'::jsonb) || p_more))::text]
+            || p_entries,
+        pg_temp.at(p_minute));
+$$;
+
+-- What an interval that ended at a minute shows of a statement.
+create function pg_temp.seen(p_server integer, p_minute numeric) returns setof monitoring.query_performance
+language sql as $$
+    select * from monitoring.query_performance
+    where target_database_id = p_server and collected_at = pg_temp.at(p_minute);
+$$;
+
+-- Intervals -----------------------------------------------------------------------------------------
+select is(
+    pg_temp.store(1, 0, array[pg_temp.entry(7, 1000, 900000), pg_temp.entry(8, 5, 10)]), 0::bigint,
+    'L-01: the first sight of a server gives no interval, whatever its counters hold');
+select is(
+    pg_temp.store(1, 1, array[pg_temp.entry(7, 1100, 900200), pg_temp.entry(8, 5, 10)]), 1::bigint,
+    'L-05: what is returned is the rows that were written');
+select results_eq(
+    $$ select query_id, execution_count, total_exec_time, mean_exec_time, performance_category, user_name,
+        database_name, started_at, collected_at, is_new, business_id from pg_temp.seen(1, 1) $$,
+    $$ values (7::bigint, 100::bigint, 200::float8, 2::float8, 'excellent', 'alice', 'shop', pg_temp.at(0),
+        pg_temp.at(1), false, monitoring.system_tenant_id()) $$,
+    'L-01, L-03: 100 executions between two snapshots are 100, and their mean is the interval''s, not the lifetime''s');
+select is(
+    pg_temp.store(1, 1, array[pg_temp.entry(7, 1200, 900300)]), 0::bigint,
+    'L-05: the same snapshot again, or an older one, changes nothing');
+select is((select count(*) from pg_temp.seen(1, 1)), 1::bigint, 'and repeats no row');
+select is(
+    pg_temp.store(1, 2, array[pg_temp.entry(7, 1100, 900200), pg_temp.entry(8, 5, 10)]), 0::bigint,
+    'statements that did not run have no row');
+select is(
+    pg_temp.store(1, 3, array[
+        pg_temp.entry(7, 1101, 900260, '{"is_toplevel": true}'),
+        pg_temp.entry(7, 3, 9, '{"is_toplevel": false}'), pg_temp.entry(7, 4, 8, '{"userid": 11}'),
+        pg_temp.entry(7, 5, 5, '{"dbid": 6}'), pg_temp.entry(8, 5, 10)]), 4::bigint,
+    'the key of an entry is user, database, queryid and toplevel');
+select results_eq(
+    $$ select execution_count, is_toplevel, is_new, shape, max_exec_time, user_name, database_name from pg_temp.seen(1, 3)
+        order by execution_count $$,
+    $$ values (1::bigint, true, false, 'cpu_bound', 60::float8, 'alice', 'shop'),
+        (3, false, true, 'nested', 50, 'alice', 'shop'), (4, true, true, 'cpu_bound', 50, null, 'shop'),
+        (5, true, true, 'cpu_bound', 50, 'alice', null) $$,
+    'and an entry that is new in a complete snapshot has done all it shows in the interval');
+
+-- Resets, evictions, other servers --------------------------------------------------------------------
+select pg_temp.store(2, 0, array[pg_temp.entry(1, 100, 1000), pg_temp.entry(2, 100, 1000)]);
+select pg_temp.store(2, 1, array[pg_temp.entry(1, 30, 60), pg_temp.entry(2, 150, 1500)],
+    jsonb_build_object('stats_reset_at', pg_temp.at(0.5)));
+select results_eq(
+    $$ select query_id, execution_count, total_exec_time, is_new from pg_temp.seen(2, 1) order by query_id $$,
+    $$ values (1::bigint, 30::bigint, 60::float8, true), (2, 150, 1500, true) $$,
+    'L-01: after a reset everything counts from it, entries that have overtaken their old counters too');
+select pg_temp.store(2, 2, array[pg_temp.entry(1, 10, 90), pg_temp.entry(2, 150, 1500)],
+    jsonb_build_object('stats_reset_at', pg_temp.at(0.5)));
+select results_eq(
+    $$ select query_id, execution_count, total_exec_time from pg_temp.seen(2, 2) $$, $$ values (1::bigint, 10::bigint, 90::float8) $$,
+    'a counter that fell tells that its entry was made anew');
+select pg_temp.store(2, 3, array[pg_temp.entry(1, 10, 95), pg_temp.entry(2, 150, 1500)],
+    jsonb_build_object('stats_reset_at', pg_temp.at(0.5)));
+select is(
+    (select execution_count from pg_temp.seen(2, 3)), 10::bigint, 'and so do as many calls that took another time');
+select pg_temp.store(2, 4, array[pg_temp.entry(2, 151, 1510)],
+    jsonb_build_object('stats_reset_at', pg_temp.at(0.5), 'dealloc', 1));
+select results_eq(
+    $$ select query_id, execution_count, is_lossy from pg_temp.seen(2, 4) $$, $$ values (2::bigint, 1::bigint, true) $$,
+    'an interval in which the server threw entries out is marked');
+select pg_temp.store(2, 5, array[pg_temp.entry(1, 500, 5000), pg_temp.entry(2, 151, 1510)],
+    jsonb_build_object('stats_reset_at', pg_temp.at(0.5), 'dealloc', 1));
+select results_eq(
+    $$ select query_id, execution_count, is_lossy from pg_temp.seen(2, 5) $$, $$ values (1::bigint, 500::bigint, false) $$,
+    'an entry that was thrown out and is back counts from nothing, not from what it was');
+select is(
+    pg_temp.store(2, 6, array[pg_temp.entry(1, 90000, 9e6), pg_temp.entry(2, 90000, 9e6)],
+        jsonb_build_object('stats_reset_at', pg_temp.at(-5), 'dealloc', 9)), 0::bigint,
+    'statistics that were reset before the last snapshot are those of another server: no interval');
+select is(
+    pg_temp.store(2, 7, array[pg_temp.entry(1, 90001, 9.1e6)],
+        jsonb_build_object('stats_reset_at', pg_temp.at(-5), 'server_started_at', pg_temp.at(-7))), 0::bigint,
+    'so are those of a server that was started before the last snapshot at another time');
+select is(
+    pg_temp.store(2, 8, array[pg_temp.entry(1, 90002, 9.2e6)], jsonb_build_object(
+        'stats_reset_at', pg_temp.at(-5), 'server_started_at', pg_temp.at(7.5))), 1::bigint,
+    'a server that was restarted in between goes on, since it keeps its statistics');
+select is(
+    pg_temp.store(2, 9, array[pg_temp.entry(1, 90005, 9.5e6)], jsonb_build_object(
+        'stats_reset_at', pg_temp.at(-5), 'server_started_at', pg_temp.at(7.5), 'identity', '15 1.11')), 0::bigint,
+    'an extension that was updated in between may count otherwise: no interval');
+select results_eq(
+    $$ select intervals, lossy_intervals, first_sights, dealloc from monitoring.statement_sources
+        where target_database_id = 2 $$,
+    $$ values (6::bigint, 1::bigint, 4::bigint, 0::bigint) $$, 'intervals, lossy ones and first sights are counted');
+select is(
+    (select count(*) from monitoring.statement_intervals where calls < 0 or total_exec_time < 0 or rows_processed < 0),
+    0::bigint, 'nothing is negative');
+
+-- From 17 on each entry says since when it counts ----------------------------------------------------
+select pg_temp.store(3, 0, array[
+    pg_temp.entry(1, 10, 100, jsonb_build_object('stats_since_at', pg_temp.at(-9))),
+    pg_temp.entry(2, 10, 100, jsonb_build_object('stats_since_at', pg_temp.at(-9)))]);
+select pg_temp.store(3, 1, array[
+    pg_temp.entry(1, 12, 130, jsonb_build_object('stats_since_at', pg_temp.at(0.5), 'minmax_since_at', pg_temp.at(0.5))),
+    pg_temp.entry(2, 12, 130, jsonb_build_object('stats_since_at', pg_temp.at(-9), 'minmax_since_at', pg_temp.at(0.7))),
+    pg_temp.entry(3, 12, 130, jsonb_build_object('stats_since_at', pg_temp.at(-9)))]);
+select results_eq(
+    $$ select query_id, execution_count, total_exec_time, min_exec_time, max_exec_time from pg_temp.seen(3, 1) order by query_id $$,
+    $$ values (1::bigint, 12::bigint, 130::float8, 0.5::float8, 50::float8), (2, 2, 30, 0.5, 50) $$,
+    'a new stamp counts whole, the same one is subtracted, an older one that was not seen before is left out');
+
+-- A snapshot that the cap cut -----------------------------------------------------------------------
+select pg_temp.store(4, 0, array[pg_temp.entry(1, 10, 100)], '{"rows": 2}');
+select is(
+    pg_temp.store(4, 1, array[pg_temp.entry(1, 11, 110), pg_temp.entry(2, 10, 100)]), 1::bigint,
+    'after a snapshot that was cut, an entry not seen before is not taken for a new one');
+select is(
+    pg_temp.store(4, 2, array[pg_temp.entry(1, 11, 110), pg_temp.entry(2, 11, 110)]), 1::bigint,
+    'but is from then on');
+select throws_ok(
+    $$ select monitoring_internal.store_statements_at(4, '{}', now()) $$, 'PV701',
+    'snapshot of statements of database 4 has no summary', 'a snapshot without its summary is refused');
+
+-- Means, deviations, extremes -------------------------------------------------------------------------
+create temporary table execution as
+select number, case when number <= 40 then 5 + number % 7 else 20 + number % 3 end::float8 as took
+from generate_series(1, 60) as number;
+select ok(
+    abs(monitoring_internal.interval_stddev(a.n, a.total, a.sd, b.n, b.total, b.sd) - c.sd) < 1e-9,
+    'the deviation of an interval follows from those of the two snapshots')
+from
+    (select count(*) as n, sum(took) as total, stddev_pop(took) as sd from execution where number <= 40) as a,
+    (select count(*) as n, sum(took) as total, stddev_pop(took) as sd from execution) as b,
+    (select stddev_pop(took) as sd from execution where number > 40) as c;
+select is(
+    monitoring_internal.interval_stddev(1000000, 1e9, 500.0, 1000001, 1e9 + 1000, 499.0), 0::float8,
+    'a deviation is never the root of something negative, and of one execution none');
+select is(monitoring_internal.interval_stddev(5, 10, 1, 5, 10, 1), null, 'no execution has no deviation');
+select pg_temp.store(5, 0, array[pg_temp.entry(1, 10, 100), pg_temp.entry(2, 10, 100), pg_temp.entry(3, 10, 100)]);
+select pg_temp.store(5, 1, array[
+    pg_temp.entry(1, 20, 300, '{"max_exec_time": 80, "min_exec_time": 0.1}'),
+    pg_temp.entry(2, 20, 300, '{"stddev_exec_time": 7}'), pg_temp.entry(3, 11, 130)]);
+select results_eq(
+    $$ select query_id, min_exec_time, max_exec_time, max_exec_time_bound <= 50 or query_id = 1 from pg_temp.seen(5, 1) order by query_id $$,
+    $$ values (1::bigint, 0.1::float8, 80::float8, true), (2, null, null, true), (3, 30, 30, true) $$,
+    'L-06: extremes are filled where they are known: they moved, or there was one execution; the rest has a bound');
+
+-- Large numbers ---------------------------------------------------------------------------------------
+select pg_temp.store(6, 0, array[pg_temp.entry(1, 1, 1)]);
+select lives_ok(
+    $$ select pg_temp.store(6, 1, array[pg_temp.entry(1, 10000000000001, 1e12 + 1,
+        '{"shared_blks_hit": 10000000000000, "wal_bytes": 9223372036854775807, "rows_processed": 10000000000000}')]) $$,
+    'large numbers are stored');
+select results_eq(
+    $$ select execution_count, total_exec_time, shared_blks_hit, wal_bytes, rows_processed from pg_temp.seen(6, 1) $$,
+    $$ values (10000000000000::bigint, 1e12::float8, 10000000000000::bigint, 9223372036854775807::bigint,
+        9999999999999::bigint) $$,
+    'L-12, L-30: and none of them is cut: ten million million blocks, 31 years of milliseconds');
+
+-- Unknown is not zero -----------------------------------------------------------------------------------
+select pg_temp.store(7, 0, array[pg_temp.entry(1, 1, 1, '{"jit_time": null, "temp_blk_time": null}')], '{"has_io_timing": false}');
+select pg_temp.store(7, 1, array[pg_temp.entry(1, 2, 2, '{"jit_time": null, "temp_blk_time": null}')], '{"has_io_timing": false}');
+select results_eq(
+    $$ select blk_read_time, blk_write_time, jit_time, total_plan_time, temp_blks_read from pg_temp.seen(7, 1) $$,
+    $$ values (null::float8, null::float8, null::float8, null::float8, 0::bigint) $$,
+    'what the server does not measure is null, what it measured is not');
+
+-- The first by each criterion, and all others -----------------------------------------------------------
+select monitoring.set_setting('statements.top', '2');
+select pg_temp.store(8, 0, array(select pg_temp.entry(n, 1, 1) from generate_series(1, 50) as n));
+select is(
+    pg_temp.store(8, 1, array(
+        select pg_temp.entry(n, 1 + n, 1 + 10 * n, case n
+            when 1 then '{"temp_blks_written": 9}'::jsonb when 2 then '{"shared_blks_read": 9}'
+            when 3 then '{"wal_bytes": 9}' else '{}' end)
+        from generate_series(1, 50) as n)), 6::bigint, 'an interval keeps the first by each criterion');
+select results_eq(
+    $$ select query_id, execution_count, entries, performance_category, normalized_query from pg_temp.seen(8, 1) order by query_id $$,
+    $$ values (0::bigint, (select sum(n) from generate_series(4, 48) as n), 45::bigint, null::text, 'all others: 45 statements'),
+        (1, 1, 1, 'good', null), (2, 2, 1, 'good', null), (3, 3, 1, 'good', null), (49, 49, 1, 'good', null), (50, 50, 1, 'good', null) $$,
+    'and one row adds up all others');
+select is(
+    (select sum(execution_count) from pg_temp.seen(8, 1)), (select sum(n) from generate_series(1, 50) as n)::numeric,
+    'so that no execution is missing');
+select pg_temp.store(8, 2, array(select pg_temp.entry(n, 1 + n, 1 + 10 * n)
+    from generate_series(4, 50) as n where n <> 25) || pg_temp.entry(25, 27, 90251));
+select is(
+    (select query_id from pg_temp.seen(8, 2)), 25::bigint,
+    'L-02: a statement that becomes slow shows at once, though its lifetime''s sum was small');
+select is(
+    (select count(*) from monitoring_internal.statement_counters where target_database_id = 8), 47::bigint,
+    'L-02: the counters of all entries are kept, not of the first alone, and of those only');
+select is((select count(*) from monitoring.statements where target_database_id = 8), 6::bigint,
+    'L-11: the dictionary has a statement once, and those alone that have rows');
+
+-- The parts by themselves ---------------------------------------------------------------------------------
+select monitoring.set_setting('statements.top', '20');
+select pg_temp.store(9, 0, array[pg_temp.entry(1, 10, 100), pg_temp.entry(2, 10, 100)]);
+create temporary view source as select * from monitoring.statement_sources where target_database_id = 9;
+create temporary table snapshot as
+select array[pg_temp.entry(1, 14, 160), pg_temp.entry(2, 10, 100), pg_temp.entry(3, 1, 1)]
+        ::monitoring_internal.statements_row[] as entries,
+    jsonb_build_object('stats_reset_at', pg_temp.at(-1000), 'server_started_at', pg_temp.at(-1000), 'identity', '15 1.10',
+        'dealloc', 0, 'captured_at', pg_temp.at(1), 'rows', 3, 'entries', 3, 'hidden', 1) as summary;
+select results_eq(
+    $$ select (pair.present).queryid, (pair.past).calls from source, snapshot, monitoring_internal.pair_statements(
+        source::monitoring.statement_sources, snapshot.summary, snapshot.entries) as pair order by 1 $$,
+    $$ values (1::bigint, 10::bigint), (3, null) $$, 'an entry is beside its last counters, a new one beside none');
+select results_eq(
+    $$ select delta.queryid, delta.calls, delta.total_exec_time from source, snapshot, monitoring_internal.statement_deltas(
+        source::monitoring.statement_sources, snapshot.summary, snapshot.entries, pg_temp.at(1)) as delta order by 1 $$,
+    $$ values (1::bigint, 4::bigint, 60::float8), (3, 1, 1) $$, 'and their difference is what it did');
+select is(
+    (select monitoring_internal.store_intervals_at(
+        source::monitoring.statement_sources, snapshot.summary, snapshot.entries, pg_temp.at(1)) from source, snapshot),
+    2::bigint, 'which is stored');
+select is(
+    (select array_agg(monitoring_internal.is_comparable_snapshot(
+        source::monitoring.statement_sources, snapshot.summary || more) order by place)
+        from source, snapshot, unnest(array['{}', '{"identity": "17 1.11"}']::jsonb[]) with ordinality as m (more, place)),
+    array[true, false], 'a snapshot is compared with one of the same server and extension');
+select monitoring_internal.remember_counters(9, entries, true) from snapshot;
+select monitoring_internal.remember_source_at(9, summary, 3, true, pg_temp.at(1)) from snapshot;
+select results_eq(
+    $$ select queryid, calls from monitoring_internal.statement_counters where target_database_id = 9 order by queryid $$,
+    $$ values (1::bigint, 14::bigint), (2, 10), (3, 1) $$, 'the counters are those of the newest snapshot');
+select monitoring_internal.remember_counters(9, entries[1:1], false) from snapshot;
+select is((select count(*) from monitoring_internal.statement_counters where target_database_id = 9), 3::bigint,
+    'what a cut snapshot does not have is not forgotten');
+select results_eq(
+    $$ select hidden, intervals, captured_at, is_complete from source $$, $$ values (1::bigint, 1::bigint, pg_temp.at(1), true) $$,
+    'the source has its summary');
+update monitoring.statements set last_seen_at = pg_temp.at(-500) where target_database_id = 9 and queryid = 1;
+select monitoring_internal.remember_statements_at(9, monitoring.system_tenant_id(), array(
+    select part from monitoring.statement_intervals as part where part.target_database_id = 9), pg_temp.at(30));
+select results_eq(
+    $$ select queryid, last_seen_at from monitoring.statements where target_database_id = 9 order by queryid $$,
+    $$ values (1::bigint, pg_temp.at(30)), (3, pg_temp.at(1)) $$, 'a statement is stamped when it was seen, to the hour');
+
+-- What did not change is not written -------------------------------------------------------------------------
+create temporary table version as
+select queryid, ctid::text as place, xmax::text as touched from monitoring_internal.statement_counters where target_database_id = 9;
+select monitoring_internal.remember_counters(9, entries[1:1] || pg_temp.entry(2, 11, 110)::monitoring_internal.statements_row, false)
+from snapshot;
+select results_eq(
+    $$ select version.queryid from version inner join monitoring_internal.statement_counters as now using (queryid)
+        where now.target_database_id = 9 and (now.ctid::text <> version.place or now.xmax::text <> version.touched) $$,
+    $$ values (2::bigint) $$, 'of the counters only the row that changed is written, the others are not even locked');
+
+select * from finish();
+rollback;

@@ -1,0 +1,9 @@
+-- Undoes 0010, once the code that uses its tables is gone: statement statistics and texts are lost.
+delete from monitoring.settings where name like 'statements.%';
+delete from monitoring.partition_policies where table_name = 'monitoring.statement_intervals';
+drop type monitoring_internal.statement_texts_row;
+drop type monitoring_internal.statements_row;
+drop table monitoring.statement_intervals;
+drop table monitoring.statements;
+drop table monitoring_internal.statement_counters;
+drop table monitoring.statement_sources;

@@ -193,7 +193,9 @@ grant select on
     monitoring_internal.sound_points to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant execute on function
-    monitoring.export_metrics_prometheus(text), monitoring.export_metrics_prometheus_lines(text[], text),
+    monitoring.export_metrics_prometheus(text, text),
+    monitoring.export_metrics_prometheus_lines(text[], text, text), monitoring_internal.choose_page(text),
+    monitoring.export_servers(), monitoring.http_sd(text, text, text),
     monitoring_internal.exposition_name(text), monitoring_internal.exposition_number(double precision),
     monitoring_internal.exposition_header(text, text, text), monitoring_internal.exposition_fact_names(),
     monitoring_internal.exposition_facts_at(timestamptz, jsonb),

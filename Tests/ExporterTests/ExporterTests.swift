@@ -133,7 +133,7 @@ import Testing
             try await connection.execute(
                 """
                 create schema monitoring;
-                create function monitoring.export_metrics_prometheus_lines(excluded_names text[], format text)
+                create function monitoring.export_metrics_prometheus_lines(excluded_names text[], server text default null, format text default null)
                 returns setof text language sql as $$ select E'# HELP m M.\\n# TYPE m gauge\\nm 1\\n' $$
                 """)
             // The cluster commits asynchronously: without this the schema would be lost with the server.

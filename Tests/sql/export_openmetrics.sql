@@ -11,13 +11,13 @@ $$;
 create function pg_temp.lines(p_pattern text, p_format text default 'openmetrics') returns text[]
 language sql as $$
     select coalesce(array_agg(line order by place), '{}')
-    from regexp_split_to_table(rtrim(monitoring.export_metrics_prometheus(p_format), E'\n'), E'\n')
+    from regexp_split_to_table(rtrim(monitoring.export_metrics_prometheus(format => p_format), E'\n'), E'\n')
         with ordinality as page (line, place)
     where line ~ p_pattern
 $$;
 
 select is(
-    right(monitoring.export_metrics_prometheus('openmetrics'), 6), E'# EOF\n', 'the page ends with the line EOF');
+    right(monitoring.export_metrics_prometheus(format => 'openmetrics'), 6), E'# EOF\n', 'the page ends with the line EOF');
 select ok(
     monitoring.export_metrics_prometheus() !~ 'EOF', 'the text format 0.0.4 has no line EOF, and is the default');
 select ok(

@@ -198,8 +198,8 @@ select ok(
         where match[1] <> all (monitoring_internal.exposition_fact_names())),
     'exposition_fact_names names every family that exposition_facts_at writes');
 select ok(
-    has_function_privilege('monitoring_exporter', 'monitoring.export_metrics_prometheus(text)', 'execute')
-    and not has_function_privilege('monitoring_collector', 'monitoring.export_metrics_prometheus(text)', 'execute'),
+    has_function_privilege('monitoring_exporter', 'monitoring.export_metrics_prometheus(text, text)', 'execute')
+    and not has_function_privilege('monitoring_collector', 'monitoring.export_metrics_prometheus(text, text)', 'execute'),
     'who scrapes may call it, who only writes may not');
 
 -- The cost is linear in the number of names: comparing each with each took four seconds for these.

@@ -3,6 +3,8 @@
 delete from monitoring.metric_families as family
 where family.name = 'pgvigil_target_clock_offset_seconds'
     and not exists (select from monitoring.series where series.metric_family_id = family.metric_family_id);
+drop index monitoring.series_server_idx;
+alter table monitoring.series drop column server;
 delete from monitoring.settings where name like 'targets.%' or name = 'collect.local_databases';
 delete from monitoring.partition_policies where table_name = 'monitoring.target_events';
 alter type monitoring_internal.claimed_collection

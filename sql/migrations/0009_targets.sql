@@ -209,6 +209,12 @@ comment on column monitoring_internal.collector_statements.fence is 'Elsewhere: 
 alter type monitoring_internal.claimed_collection
     add attribute target_database_id integer, add attribute target_name text, add attribute is_remote boolean;
 
+-- Which page a series is on is read at every scrape, so it is not looked for among the labels then.
+alter table monitoring.series add column server text not null default '';
+create index series_server_idx on monitoring.series (server);
+comment on column monitoring.series.server is
+    'The target whose series it is: its label server. Empty for those of this server, and of whoever sends samples.';
+
 insert into monitoring.settings (name, value, default_value, kind, minimum, maximum, description) values
     ('collect.local_databases', '', '', 'text', null, null,
         'Regular expression: which other databases of this server are monitored too, such as .* for all; empty: none. '

@@ -1,4 +1,5 @@
 -- views/export.sql: which stored points belong on the exposition page, under which names, and why the others do not.
+-- The page is that of the target that choose_page() named in this transaction, else of all that is no target's.
 -- Owns exposed_families, exposed_points, judged_points, sound_points. All read with the caller's rights.
 
 -- A family whose name ends in _bucket, _sum or _count belongs to the histogram or summary of that name, if any.
@@ -94,7 +95,9 @@ from monitoring.latest_samples as point
 inner join (
     select exposed.*, exposed.family_type in ('histogram', 'summary') as is_distribution
     from monitoring_internal.exposed_families as exposed
-) as family on family.metric_family_id = point.metric_family_id;
+) as family on family.metric_family_id = point.metric_family_id
+-- In a query of its own, or it would not be looked for before the newest samples of all servers are.
+where point.server = (select coalesce(current_setting('pgvigil.export_server', true), ''));
 
 comment on view monitoring_internal.exposed_points is
     'Newest point of each series within its staleness, named and labelled as on the page.';

@@ -46,7 +46,8 @@ select
     latest.sampled_at,
     latest.value,
     series.series_id,
-    series.label_text
+    series.label_text,
+    series.server
 from monitoring.series as series
 inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
 cross join lateral (
@@ -74,6 +75,7 @@ comment on column monitoring.latest_samples.value is 'The value, in the family''
 comment on column monitoring.latest_samples.series_id is 'The series'' key.';
 comment on column monitoring.latest_samples.label_text is
     'Labels and tenant as Prometheus writes them between the braces.';
+comment on column monitoring.latest_samples.server is 'The target whose series it is; empty for all others.';
 
 create or replace view monitoring.rejected_sample_counts with (security_invoker = true) as
 select

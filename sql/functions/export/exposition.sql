@@ -1,6 +1,6 @@
 -- export/exposition.sql: the page of stored metrics in the Prometheus text format 0.0.4, or in OpenMetrics 1.0.
 -- Owns exposition_header, exposition_fact_names, exposition_facts_at, exposition_blocks, exposition_chunks_at,
--- export_metrics_prometheus_lines, export_metrics_prometheus. Writes nothing.
+-- export_metrics_prometheus_lines, export_metrics_prometheus. Writes nothing but a setting of the transaction.
 -- Concurrency: reads at one snapshot, takes no lock that anything waits for.
 
 -- HELP and TYPE of one family.
@@ -199,34 +199,44 @@ comment on function monitoring_internal.exposition_chunks_at(timestamptz, text[]
     'The exposition page in pieces, ages measured from the given time; families of the given names are left out.';
 
 -- The page in pieces, for a client that streams it: select monitoring.export_metrics_prometheus_lines().
--- Units: excluded_names are names of families that the client adds itself, as it adds the last line of OpenMetrics.
+-- Units: excluded_names are names of families that the client adds itself, as it adds the last line of OpenMetrics;
+-- server null: what is no target's.
+-- Raises: PV607.
 create or replace function monitoring.export_metrics_prometheus_lines(
-    excluded_names text[] default '{}', format text default 'prometheus')
+    excluded_names text[] default '{}', server text default null, format text default 'prometheus')
 returns setof text
-language sql stable parallel restricted
+language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+    with chosen as materialized (
+        select monitoring_internal.choose_page(export_metrics_prometheus_lines.server)
+    )
     select monitoring_internal.exposition_chunks_at(
         now(), coalesce(export_metrics_prometheus_lines.excluded_names, '{}'),
-        export_metrics_prometheus_lines.format);
+        export_metrics_prometheus_lines.format)
+    from chosen;
 $$;
 
-comment on function monitoring.export_metrics_prometheus_lines(text[], text) is
+comment on function monitoring.export_metrics_prometheus_lines(text[], text, text) is
     'The page of export_metrics_prometheus() in pieces of whole lines, in order, without families of the given names '
     'and without the line that ends an OpenMetrics page.';
 
 -- The newest value of every series that is not stale, for the tenants that the caller may see.
-create or replace function monitoring.export_metrics_prometheus(format text default 'prometheus')
+-- Units: server null: what is no target's; else the name of a target.
+-- Raises: PV607.
+create or replace function monitoring.export_metrics_prometheus(
+    server text default null, format text default 'prometheus')
 returns text
-language sql stable parallel restricted
+language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
     select string_agg(piece.lines, '' order by piece.place)
         || case when export_metrics_prometheus.format = 'openmetrics' then E'# EOF\n' else '' end
-    from monitoring.export_metrics_prometheus_lines(format => export_metrics_prometheus.format)
+    from monitoring.export_metrics_prometheus_lines(
+        server => export_metrics_prometheus.server, format => export_metrics_prometheus.format)
         with ordinality as piece (lines, place);
 $$;
 
-comment on function monitoring.export_metrics_prometheus(text) is
-    'All current metrics that the caller may see, as one page of the Prometheus text format 0.0.4, or of OpenMetrics '
-    '1.0 for the format openmetrics.';
+comment on function monitoring.export_metrics_prometheus(text, text) is
+    'All current metrics of a target, or without one of this server and of senders, that the caller may see, as one '
+    'page of the Prometheus text format 0.0.4, or of OpenMetrics 1.0 for the format openmetrics.';

@@ -176,12 +176,13 @@ begin
             and series.metric_family_id = family.metric_family_id
         group by family.metric_family_id
     )
-    insert into monitoring.series (tenant_id, metric_family_id, labels, label_text)
-    select
-        p_tenant_id, missing.metric_family_id, missing.labels,
-        monitoring_internal.label_text(missing.labels, v_tenant_name)
+    insert into monitoring.series (tenant_id, metric_family_id, labels, label_text, server)
+    select p_tenant_id, missing.metric_family_id, missing.labels,
+        monitoring_internal.label_text(missing.labels, v_tenant_name), coalesce(target.name, '')
     from missing
     inner join room on room.metric_family_id = missing.metric_family_id
+    left join monitoring.targets as target
+        on target.name = missing.labels ->> 'server' and target.tenant_id = p_tenant_id and target.target_id <> 0
     where missing.place <= room.places
     order by missing.metric_family_id, missing.labels
     on conflict do nothing;

@@ -140,7 +140,8 @@ grant select on
 grant select on
     monitoring.collectors, monitoring.collector_needs, monitoring.collector_queries, monitoring.collector_columns,
     monitoring.collector_variants, monitoring.collector_states, monitoring.collector_runs,
-    monitoring.collector_gaps, monitoring.collector_status, monitoring.collector_metrics to
+    monitoring.collector_gaps, monitoring.collector_status, monitoring.collector_metrics,
+    monitoring.setting_values, monitoring.setting_changes to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant execute on function
     monitoring.collect_database_metrics(),

@@ -32,6 +32,12 @@ begin
         perform monitoring.collect_business_metrics(v_tenant_id);
         perform monitoring.add_target(
             'server-' || left(v_tenant_id::text, 8), 'host=db.example', tenant_id => v_tenant_id);
+        insert into monitoring.setting_values
+            (target_id, tenant_id, name, value, source, is_pending_restart, first_seen_at)
+        values (0, v_tenant_id, 'work_mem of ' || v_tenant_id, '4096', 'default', false, now());
+        insert into monitoring.setting_changes
+            (tenant_id, target_id, target_name, name, old_value, new_value, source, is_pending_restart, changed_at)
+        values (v_tenant_id, 0, 'local', 'work_mem', '4096', '8192', 'configuration file', false, now());
     end loop;
 end
 $$;

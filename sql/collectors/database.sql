@@ -48,6 +48,18 @@
 --!     Parallel workers planned.
 --! metric parallel_workers_launched pg_stat_database_parallel_workers_launched_total counter workers
 --!     Parallel workers started.
+--! metric confl_tablespace pg_stat_database_conflicts_confl_tablespace counter queries
+--!     Queries cancelled on a standby because of dropped tablespaces.
+--! metric confl_lock pg_stat_database_conflicts_confl_lock counter queries
+--!     Queries cancelled on a standby because of locks.
+--! metric confl_snapshot pg_stat_database_conflicts_confl_snapshot counter queries
+--!     Queries cancelled on a standby because of old snapshots.
+--! metric confl_bufferpin pg_stat_database_conflicts_confl_bufferpin counter queries
+--!     Queries cancelled on a standby because of pinned buffers.
+--! metric confl_deadlock pg_stat_database_conflicts_confl_deadlock counter queries
+--!     Queries cancelled on a standby because of deadlocks.
+--! metric confl_active_logicalslot pg_stat_database_conflicts_confl_active_logicalslot counter queries
+--!     Uses of logical slots ended on a standby because their rows were removed.
 --! version 15-
 select
     stat.datid,
@@ -79,9 +91,16 @@ select
     own.parallel_workers_to_launch, --! 18-
     own.parallel_workers_launched, --! 18-
     stat.checksum_failures,
-    extract(epoch from stat.checksum_last_failure) as checksum_last_failure
+    extract(epoch from stat.checksum_last_failure) as checksum_last_failure,
+    conflict.confl_tablespace,
+    conflict.confl_lock,
+    conflict.confl_snapshot,
+    conflict.confl_bufferpin,
+    conflict.confl_active_logicalslot, --! 16-
+    conflict.confl_deadlock
 from pg_stat_database as stat
 left join pg_stat_database as own on own.datid = stat.datid and own.datid <> 0
+left join pg_stat_database_conflicts as conflict on conflict.datid = stat.datid
 order by stat.datid
 
 --! query conflicts

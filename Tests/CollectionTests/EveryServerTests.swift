@@ -66,6 +66,52 @@ import Testing
         }
     }
 
+    @Test("a setting that was changed and reloaded is one row of the ledger, and one that waits for a restart says so")
+    func settings() async throws {
+        try await TestCluster.withCluster { cluster in
+            let name = try await TemplateBuilder(cluster: cluster).make(.migrated)
+            let admin = try await PostgresConnection.connect(cluster.configuration(database: name))
+            try await Self.collectSettings(cluster, name)
+            let changes = """
+                select coalesce(string_agg(format('%s: %s to %s, %s', name, old_value, new_value, is_pending_restart), '; '
+                    order by name), 'none')
+                from monitoring.setting_changes
+                """
+            #expect(try await admin.query(changes).scalar == "none")
+            try await admin.execute("alter system set deadlock_timeout = '7s'")
+            try await admin.execute("alter system set max_connections = 150")
+            try await Self.collectSettings(cluster, name)
+            #expect(try await admin.query(changes).scalar == "none")
+            _ = try await admin.query("select pg_reload_conf()")
+            try await Self.wait(
+                admin, "select setting = $1 from pg_settings where name = 'deadlock_timeout'", "7000")
+            // The session that collects has to have seen the reload as well: each collection opens one.
+            try await Self.collectSettings(cluster, name)
+            try await Self.collectSettings(cluster, name)
+            let seen = try await admin.query(changes).scalar
+            #expect(seen == "deadlock_timeout: 1000 to 7000, f; max_connections: 200 to 200, t")
+            let value = try await admin.query(
+                """
+                select point.value
+                from monitoring.latest_samples as point
+                where point.metric = 'pg_settings_deadlock_timeout_seconds'
+                """
+            ).scalar
+            #expect(value.flatMap(Double.init) == 7)
+            await admin.close()
+        }
+    }
+
+    private static func collectSettings(_ cluster: EmbeddedCluster, _ name: String) async throws {
+        let session = try await CollectionSession.open(
+            PostgresConfiguration(conninfo: cluster.conninfo(database: name), applicationName: "pgvigil"),
+            instanceID: nil)
+        try await session.collect(["settings"]) { run in
+            #expect(run.status == "ok", "\(run.reason ?? "")")
+        }
+        await session.close()
+    }
+
     private static func wait(_ connection: PostgresConnection, _ sql: String, _ parameter: String) async throws {
         let deadline = ContinuousClock.now + .seconds(60)
         while try await connection.query(sql, [parameter]).scalar != "t" {

@@ -19,7 +19,7 @@ begin atomic
 end;
 
 comment on function monitoring_internal.setting_metric(text, text, text) is
-    'Name of the metric of a setting: pg_settings_NAME, with _bytes or _seconds by its unit; null when it is no number.';
+    'Name of a setting''s metric: pg_settings_NAME, with _bytes or _seconds by its unit; null when it is no number.';
 
 -- The value of a setting's metric in bytes, seconds, or as it is; -1 stays -1, for it means none.
 create or replace function monitoring_internal.setting_measure(p_value text, p_unit text, p_vartype text)
@@ -97,7 +97,8 @@ as $$
             (excluded.value, excluded.unit, excluded.source, excluded.is_pending_restart, excluded.tenant_id)
     ), written as (
         insert into monitoring.setting_changes
-            (tenant_id, target_id, target_name, name, old_value, new_value, unit, source, is_pending_restart, changed_at)
+            (tenant_id, target_id, target_name, name, old_value, new_value, unit, source, is_pending_restart,
+            changed_at)
         select p_tenant_id, p_target_id, p_target_name, difference.name, difference.old_value, difference.new_value,
             difference.unit, difference.source, difference.is_pending_restart, p_now
         from difference

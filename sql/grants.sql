@@ -239,3 +239,15 @@ grant execute on function monitoring_internal.statement_category(double precisio
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant execute on function monitoring.tidy_statements() to monitoring_admin, monitoring_service;
 grant execute on function monitoring.mark_query_optimized(text) to monitoring_admin;
+-- health ------------------------------------------------------------------------------------------
+grant select on monitoring.health_rules, monitoring.service_hosts, monitoring.system_health, monitoring.current_health,
+    monitoring.system_health_points, monitoring.system_dashboard to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant insert, update, delete on monitoring.health_rules to monitoring_admin;
+grant execute on function monitoring.explain_system_health(text) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function monitoring.collect_system_health() to monitoring_admin, monitoring_service;
+grant execute on function
+    monitoring_internal.host_facts(),
+    monitoring_internal.store_host_metrics(text, boolean, text, text, text[], jsonb[], double precision[]) to
+    monitoring_service;

@@ -38,6 +38,10 @@ begin
         insert into monitoring.setting_changes
             (tenant_id, target_id, target_name, name, old_value, new_value, source, is_pending_restart, changed_at)
         values (v_tenant_id, 0, 'local', 'work_mem', '4096', '8192', 'configuration file', false, now());
+        insert into monitoring.system_health
+            (tenant_id, component_kind, component_name, health_status, health_score, coverage_percent, points, collected_at)
+        values (v_tenant_id, 'server', v_tenant_id::text, 'warning', 60, 100,
+            '[{"rule": "server_up", "penalty": 40, "state": "known"}]', now());
     end loop;
 end
 $$;

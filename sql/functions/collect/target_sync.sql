@@ -25,11 +25,13 @@ as $$
         where state.target_database_id <> 0
             and (state.target_id = p_target_id or p_target_id is null)
             and (state.collector_id = p_collector_id or p_collector_id is null)
+            -- Not against "wanted": of a thousand databases that would be read for each state.
             and not exists (
                 select 1
-                from wanted
-                where wanted.target_database_id = state.target_database_id
-                    and wanted.collector_id = state.collector_id)
+                from monitoring.target_databases as place
+                inner join monitoring.collectors as collector on collector.collector_id = state.collector_id
+                where place.target_database_id = state.target_database_id and place.is_enabled
+                    and (collector.scope = 'database' or place.is_main))
         returning state.target_database_id, state.collector_id
     ), closed as (
         update monitoring.collector_gaps as gap
@@ -64,6 +66,8 @@ returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_changes bigint;
 begin
     with present as materialized (
         select listed.name as datname,
@@ -79,7 +83,7 @@ begin
         from present
         where place.target_id = p_target_id and place.datname = present.datname and not place.is_main
             and (place.gone_at is not null or place.reason is distinct from present.reason)
-        returning place.datname, place.gone_at
+        returning place.datname
     ), gone as (
         update monitoring.target_databases as place
         set reason = 'it was dropped', is_enabled = false, gone_at = p_now
@@ -93,24 +97,27 @@ begin
         inner join monitoring.targets as target on target.target_id = p_target_id
         -- One that nobody wants is not listed, but one that was wanted once is.
         where present.reason is distinct from 'it is not among those to monitor'
-            and not exists (
-                select 1
-                from monitoring.target_databases as place
-                where place.target_id = p_target_id and place.datname = present.datname)
+            and present.datname not in (
+                select place.datname from monitoring.target_databases as place where place.target_id = p_target_id)
         order by present.datname
         on conflict do nothing
         returning datname
-    )
-    insert into monitoring.target_events (target_id, tenant_id, target_name, occurred_at, kind, datname)
-    select target.target_id, target.tenant_id, target.name, p_now, event.kind, event.datname
-    from monitoring.targets as target
-    inner join (
+    ), event as (
         select 'database_appeared' as kind, appeared.datname from appeared
         union all
         select 'database_disappeared', gone.datname from gone
-    ) as event on true
-    where target.target_id = p_target_id;
-    perform monitoring_internal.sync_collector_states_at(p_target_id, null, p_now);
+    ), noted as (
+        insert into monitoring.target_events (target_id, tenant_id, target_name, occurred_at, kind, datname)
+        select target.target_id, target.tenant_id, target.name, p_now, event.kind, event.datname
+        from monitoring.targets as target
+        cross join event
+        where target.target_id = p_target_id
+    )
+    select (select count(*) from changed) + (select count(*) from event) into v_changes;
+    -- As a rule nothing has changed, and a thousand databases need not be compared with their states.
+    if v_changes > 0 then
+        perform monitoring_internal.sync_collector_states_at(p_target_id, null, p_now);
+    end if;
 end;
 $$;
 

@@ -183,7 +183,8 @@ grant execute on function
 
 -- maintenance -------------------------------------------------------------------------------------
 -- Findings name what belongs to every tenant.
-grant execute on function monitoring.doctor(), monitoring_internal.doctor_query() to
+grant execute on function
+    monitoring.doctor(), monitoring_internal.doctor_query(), monitoring_internal.server_folders() to
     monitoring_admin, monitoring_service;
 
 

@@ -28,6 +28,27 @@ struct CommandLinePoolerTests {
         }
     }
 
+    @Test(
+        "serve refuses to work through PgBouncer, and doctor says what is in between",
+        arguments: ["transaction", "session"])
+    func servingIsRefused(mode: String) async throws {
+        try await TestDatabase.withDatabase(.migrated) { database in
+            let pooler = try Pooler(database, mode: mode)
+            let (served, examined) = try await pooler.whenReady {
+                (
+                    try await CommandLineProgram.run(["serve", "--listen", "127.0.0.1:0", "--dsn", pooler.conninfo]),
+                    try await CommandLineProgram.run(["doctor", "--dsn", pooler.conninfo])
+                )
+            }
+            pooler.child.signal(SIGTERM)
+            _ = await pooler.child.wait()
+            #expect(served.ending == .exited(8), "\(served.errors)")
+            #expect(served.errors.contains("a connection pooler stands between pgvigil and the server"))
+            #expect(examined.ending == .exited(40), "\(examined.errors)")
+            #expect(examined.output.contains("error: pooler: connection: a connection pooler stands between"))
+        }
+    }
+
     /// PgBouncer in front of a test's cluster, on a socket of its own.
     private struct Pooler {
         let child: ChildProcess

@@ -1,5 +1,5 @@
 -- maintenance/doctor.sql: all findings about this server and pgvigil on it, each with the statement that mends it.
--- Owns doctor_at, doctor, doctor_query. Writes nothing.
+-- Owns doctor_at, doctor, doctor_query, server_folders. Writes nothing.
 -- Concurrency: reads only.
 
 -- The findings as of a time; a check that found nothing is a row of severity ok.
@@ -25,6 +25,7 @@ as $$
         union all select * from monitoring_internal.doctor_partitions_at(p_now)
         union all select * from monitoring_internal.doctor_jobs()
         union all select * from monitoring_internal.doctor_collectors()
+        union all select * from monitoring_internal.doctor_targets()
     )
     select checked.name, coalesce(f.severity, 'ok'), coalesce(f.subject, ''), coalesce(f.finding, checked.promise),
         coalesce(f.evidence, ''), coalesce(f.remedy, ''), coalesce(f.remedy_place, '')
@@ -40,7 +41,8 @@ as $$
         ('indexes', 'all indexes of the database are valid'),
         ('partitions', 'partitions are as their policies say'),
         ('jobs', 'no job fails'),
-        ('collectors', 'every collector measures')
+        ('collectors', 'every collector measures'),
+        ('targets', 'every target answers')
     ) as checked (name, promise)
     left join found as f on f.check_name = checked.name
     order by array_position(array['error', 'warning', 'notice'], f.severity), checked.name, f.subject, f.finding
@@ -84,3 +86,22 @@ $$;
 
 comment on function monitoring_internal.doctor_query() is
     'A statement with the findings of doctor() about a server, for one where pgvigil is not installed.';
+
+-- The folders that the server fills, for a program on the same machine that measures how much room they have.
+-- Called by: pgvigil doctor.
+create or replace function monitoring_internal.server_folders()
+returns table (purpose text, folder text)
+language sql stable parallel safe
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select 'data', setting.setting from pg_settings as setting where setting.name = 'data_directory'
+    union all
+    select 'WAL', setting.setting || '/pg_wal' from pg_settings as setting where setting.name = 'data_directory'
+    union all
+    select format('tablespace %I', space.spcname), pg_tablespace_location(space.oid)
+    from pg_tablespace as space
+    where pg_tablespace_location(space.oid) <> ''
+$$;
+
+comment on function monitoring_internal.server_folders() is 'Folders of the server''s machine that the server fills.';

@@ -1,6 +1,6 @@
--- maintenance/doctor_home.sql: what is wrong with pgvigil itself: roles, partitions, jobs, collectors, services.
--- Owns doctor_roles, doctor_service_at, doctor_partitions_at, doctor_jobs, doctor_collectors. Writes nothing.
--- Concurrency: reads only.
+-- maintenance/doctor_home.sql: pgvigil itself: roles, services, partitions, jobs, collectors, targets.
+-- Owns doctor_roles, doctor_service_at, doctor_partitions_at, doctor_jobs, doctor_collectors, doctor_targets.
+-- Writes nothing. Concurrency: reads only.
 
 -- Roles of pgvigil with more power than they need, and powers of its logins that jobs would have.
 -- Called by: doctor_at.
@@ -28,10 +28,15 @@ as $$
     select 'roles', 'warning', role.rolname::text, 'the service logs in as a superuser: every job has all rights',
         coalesce('connected as ' || session.names, 'a member of monitoring_service'),
         case
-            when role.oid = 10 then E'create role pgvigil login in role monitoring_service;'
+            when role.oid = 10 and login.name is not null then format('PGUSER=%s pgvigil serve', login.name)
+            when role.oid = 10 then 'create role pgvigil login in role monitoring_service;'
             else format('alter role %I nosuperuser;', role.rolname)
         end,
-        case when role.oid = 10 then 'as superuser; then let the service log in as that role' else 'as superuser' end
+        case
+            when role.oid = 10 and login.name is not null then 'the service''s configuration: that role may serve'
+            when role.oid = 10 then 'as superuser; then let the service log in as that role'
+            else 'as superuser'
+        end
     from pg_roles as role
     left join lateral (
         select string_agg(distinct activity.application_name, ', ') as names
@@ -40,6 +45,11 @@ as $$
             and activity.application_name in (
                 'pgvigil scheduler', 'pgvigil collector', 'pgvigil exporter', 'pgvigil job')
     ) as session on true
+    left join lateral (
+        select min(other.rolname) as name
+        from pg_roles as other
+        where other.rolcanlogin and not other.rolsuper and pg_has_role(other.oid, 'monitoring_service', 'usage')
+    ) as login on true
     where role.rolsuper and role.rolcanlogin
         and (session.names is not null or exists (
             select from pg_auth_members as member
@@ -158,17 +168,45 @@ returns table (
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select 'collectors', case when collector.status = 'unavailable' then 'notice' else 'warning' end, collector.name,
+    select 'collectors', case when collector.status = 'unavailable' then 'notice' else 'warning' end,
+        collector.name || case when collector.target_database_id = 0 then ''
+            else format(' of %s in %s', collector.datname, collector.target) end,
         format('the collector %s', case collector.status
             when 'unavailable' then 'is unavailable' else replace(collector.status, '_', ' ') end),
         coalesce(collector.reason, 'no reason recorded'),
-        coalesce(collector.remedy, format('pgvigil collect %s', collector.name)),
+        coalesce(collector.remedy, case when collector.target_database_id = 0
+            then format('pgvigil collect %s', collector.name)
+            else format('pgvigil targets test %s', collector.target) end),
         case
             when collector.remedy is null then 'shell: shows the whole error'
-            else 'as superuser; it is tried again by itself'
+            else format('%s, as superuser; it is tried again by itself',
+                case collector.target when 'local' then 'this server' else 'server ' || collector.target end)
         end
     from monitoring.collector_status as collector
     where collector.status in ('unavailable', 'failed', 'timed_out')
 $$;
 
 comment on function monitoring_internal.doctor_collectors() is 'Findings about collectors that do not measure.';
+
+-- Monitored servers that cannot be reached or opened.
+-- Called by: doctor_at.
+create or replace function monitoring_internal.doctor_targets()
+returns table (
+    check_name text, severity text, subject text, finding text, evidence text, remedy text, remedy_place text)
+language sql stable parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+    select 'targets', 'warning', target.name,
+        case target.status
+            when 'unreachable' then 'the server cannot be reached'
+            when 'refused' then 'another cluster answers at the address of the server'
+            else format('the target is not measured: %s', target.status)
+        end,
+        coalesce(target.reason, 'last seen at ' || target.last_seen_at, 'never seen'),
+        coalesce(target.remedy, format('pgvigil targets test %s', target.name)),
+        'shell of the machine that runs pgvigil'
+    from monitoring.target_status as target
+    where target.status in ('unreachable', 'refused', 'secret unusable')
+$$;
+
+comment on function monitoring_internal.doctor_targets() is 'Findings about monitored servers that do not answer.';

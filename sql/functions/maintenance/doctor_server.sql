@@ -195,15 +195,17 @@ as $$
         'the index is not valid: it costs writes, and no query uses it',
         format('on %I.%I, %s', owner_schema.nspname, owner.relname, pg_size_pretty(pg_relation_size(class.oid))),
         case
-            -- A leftover of "reindex concurrently": the index that it was to replace is there.
-            when class.relname ~ '_cc(new|old)[0-9]*$' and schema.nspname <> 'pg_toast'
+            -- A leftover of "reindex concurrently", whose original is there; or one that would fail again.
+            when (class.relname ~ '_cc(new|old)[0-9]*$' or index.indisunique) and schema.nspname <> 'pg_toast'
+                and class.relkind = 'i'
                 then format('drop index concurrently %I.%I;', schema.nspname, class.relname)
             when class.relkind = 'I' then format(
                 'create index on the partitions that lack it, then: alter index %I.%I attach partition ...',
                 schema.nspname, class.relname)
             else format('reindex index concurrently %I.%I;', schema.nspname, class.relname)
         end,
-        format('database %I, as owner of the table', current_database())
+        format('database %I, as owner of the table%s', current_database(), case when index.indisunique then
+            '; then mend what is there twice and build it again: ' || pg_get_indexdef(class.oid) else '' end)
     from pg_index as index
     inner join pg_class as class on class.oid = index.indexrelid
     inner join pg_namespace as schema on schema.oid = class.relnamespace

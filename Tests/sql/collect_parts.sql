@@ -72,7 +72,23 @@ select results_eq(
     $$ values ('ok', 1::bigint, array['parts_one_value'], array['{"place": "a"}'::jsonb], array[1::double precision]) $$,
     'its rows become arrays of samples');
 select is((select (outcome).status from monitoring_internal.measure_collector(pg_temp.id())), 'ok', 'read-only too');
-update monitoring_internal.collector_statements set statement = 'create table public.made_by_collector ()'
+select is(
+    (select count(*) from pg_prepared_statements where name ~ '^pgvigil_' and statement ~ 'parts_one_value'), 1::bigint,
+    'the statement is planned once in a session');
+select is(monitoring_internal.kept_statement('select 1 as one'), 'execute pgvigil_' || md5('select 1 as one'),
+    'a statement runs under a name of its own');
+do $$
+begin
+    execute format('deallocate %I', 'pgvigil_' || md5('select 1 as one'));
+    execute format('prepare %I as select 2 as one', 'pgvigil_' || md5('select 1 as one'));
+end
+$$;
+select monitoring_internal.kept_statement('select 1 as one');
+select is(
+    (select statement from pg_prepared_statements where name = 'pgvigil_' || md5('select 1 as one')),
+    format('prepare %I as select 1 as one', 'pgvigil_' || md5('select 1 as one')),
+    'one that somebody else prepared under that name is never run');
+update monitoring_internal.collector_statements set statement = 'delete from monitoring.settings returning 1'
 where collector_id = pg_temp.id();
 select is((select (outcome).sqlstate from monitoring_internal.measure_collector(pg_temp.id())), '25006',
     'where nothing can be written');

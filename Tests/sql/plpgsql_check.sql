@@ -72,7 +72,7 @@ select is_empty(
 -- text of a collector, which only the owner can load, and of which nobody knows the columns beforehand.
 create temporary table reviewed (pattern) as values
     ('^monitoring_internal\.(set_partition_parameters|create_partition)\(.*: security: '),
-    ('^monitoring_internal\.(present_columns|probe_collector_query|read_collector)\(.*: security: '),
+    ('^monitoring_internal\.(present_columns|probe_collector_query|kept_statement|read_collector)\(.*: security: '),
     ('^monitoring_internal\.measure_kpi\(.*: security: '),
     ('^monitoring_internal\.read_collector\(.*("v_part"|cannot determinate a result of dynamic SQL)'),
     ('composite OUT variable "\w+" is not single argument');

@@ -242,6 +242,11 @@ select is(
         array['{"n": "1"}', '{}', '{"n": "9"}', '{}']::jsonb[]), null), 1),
     1, 'find_series finds what is there');
 select is(
+    array_length(array_remove(monitoring_internal.find_many_series(
+        monitoring.system_tenant_id(), array['wide', 'no_such', 'wide', null],
+        array['{"n": "1"}', '{}', '{"n": "9"}', '{}']::jsonb[]), null), 1),
+    1, 'a large batch is looked up alike');
+select is(
     (monitoring_internal.inspect_labels(array['ok', 'ok'], array['{"a": 1, "b": null}', '{"a": {}}']::jsonb[]))::text,
     '("{""{\\""a\\"": \\""1\\""}"",""{\\""a\\"": \\""{}\\""}""}","{NULL,invalid_label_value}")',
     'inspect_labels makes labels canonical and names faults');

@@ -8,21 +8,25 @@
 create or replace function monitoring_internal.next_collection_at(
     p_name text, p_every interval, p_failures integer, p_now timestamptz)
 returns timestamptz
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select case
-        when p_failures >= threshold.failures then p_now + greatest(p_every, least(
-            p_every * power(2, least(p_failures - threshold.failures + 1, 20)),
-            monitoring_internal.setting_interval('collect.breaker_limit')))
-        else to_timestamp(((floor((extract(epoch from p_now) - shift.seconds) / step.seconds) + 1)
-            * step.seconds + shift.seconds)::double precision)
-    end
-    from (select monitoring_internal.setting_integer('collect.breaker_failures') as failures) as threshold
-    cross join (select extract(epoch from p_every) as seconds) as step
-    cross join lateral (
-        select (('x' || left(md5(p_name), 8))::bit(32)::bigint % (step.seconds * 1000)::bigint) / 1000.0 as seconds
-    ) as shift;
+begin
+    return (
+        select case
+            when p_failures >= threshold.failures then p_now + greatest(p_every, least(
+                p_every * power(2, least(p_failures - threshold.failures + 1, 20)),
+                monitoring_internal.setting_interval('collect.breaker_limit')))
+            else to_timestamp(((floor((extract(epoch from p_now) - shift.seconds) / step.seconds) + 1)
+                * step.seconds + shift.seconds)::double precision)
+        end
+        from (select monitoring_internal.setting_integer('collect.breaker_failures') as failures) as threshold
+        cross join (select extract(epoch from p_every) as seconds) as step
+        cross join lateral (
+            select (('x' || left(md5(p_name), 8))::bit(32)::bigint % (step.seconds * 1000)::bigint) / 1000.0 as seconds
+        ) as shift
+    );
+end;
 $$;
 
 comment on function monitoring_internal.next_collection_at(text, interval, integer, timestamptz) is
@@ -31,10 +35,12 @@ comment on function monitoring_internal.next_collection_at(text, interval, integ
 -- The time limit of a tier, in milliseconds.
 create or replace function monitoring_internal.collection_limit_ms(p_setting text)
 returns bigint
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select ceil(extract(epoch from monitoring_internal.setting_interval(p_setting)) * 1000)::bigint;
+begin
+    return ceil(extract(epoch from monitoring_internal.setting_interval(p_setting)) * 1000)::bigint;
+end;
 $$;
 
 comment on function monitoring_internal.collection_limit_ms(text) is 'A setting of kind interval in milliseconds.';
@@ -43,10 +49,14 @@ comment on function monitoring_internal.collection_limit_ms(text) is 'A setting 
 create or replace function monitoring_internal.log_abandoned_collections_at(
     p_collector_ids integer[], p_now timestamptz)
 returns void
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
-    with abandoned as (
+declare
+    v_run record;
+begin
+    -- A loop: the gaps of each are noted apart; mostly there is none.
+    for v_run in
         insert into monitoring.collector_runs
             (collector_id, started_at, finished_at, duration_seconds, status, reason, instance_id)
         select
@@ -56,12 +66,12 @@ as $$
         where state.collector_id = any (p_collector_ids) and state.target_database_id = 0
             and state.lease_expires_at <= p_now
         returning collector_id, started_at, reason
-    )
-    select monitoring_internal.note_collector_gaps_at(
-        abandoned.collector_id, 'skipped', null,
-        jsonb_build_array(jsonb_build_object('labels', '{}'::jsonb, 'reason', abandoned.reason)),
-        abandoned.started_at)
-    from abandoned;
+    loop
+        perform monitoring_internal.note_collector_gaps_at(
+            v_run.collector_id, 'skipped', null,
+            jsonb_build_array(jsonb_build_object('labels', '{}'::jsonb, 'reason', v_run.reason)), v_run.started_at);
+    end loop;
+end;
 $$;
 
 comment on function monitoring_internal.log_abandoned_collections_at(integer[], timestamptz) is
@@ -71,9 +81,10 @@ comment on function monitoring_internal.log_abandoned_collections_at(integer[], 
 create or replace function monitoring_internal.log_missed_collections_at(
     p_collector_ids integer[], p_now timestamptz)
 returns void
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
     insert into monitoring.collector_gaps (collector_id, started_at, ended_at, status, reason, missed)
     select
         state.collector_id, state.next_due_at, p_now, 'skipped', 'no service was running it',
@@ -85,6 +96,7 @@ as $$
         and isfinite(state.next_due_at)
         and state.lease_expires_at is null
         and state.next_due_at + step.every <= p_now;
+end;
 $$;
 
 comment on function monitoring_internal.log_missed_collections_at(integer[], timestamptz) is

@@ -8,9 +8,10 @@ create or replace function monitoring_internal.note_collector_gaps_at(
     p_collector_id integer, p_status text, p_sqlstate text, p_gaps jsonb, p_now timestamptz,
     p_target_database_id integer default 0)
 returns void
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
     with present as materialized (
         select distinct on (gap.labels) gap.labels, gap.reason
         from jsonb_to_recordset(p_gaps) as gap (labels jsonb, reason text)
@@ -37,6 +38,7 @@ as $$
     select p_collector_id, p_target_database_id, present.labels, p_now, p_status, present.reason, p_sqlstate
     from present
     where not exists (select 1 from continued where continued.labels = present.labels);
+end;
 $$;
 
 comment on function monitoring_internal.note_collector_gaps_at(integer, text, text, jsonb, timestamptz, integer) is

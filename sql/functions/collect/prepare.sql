@@ -5,38 +5,42 @@
 -- The first need of a collector that this server does not meet, with the statement that mends it; no row when none.
 create or replace function monitoring_internal.collector_obstacle(p_collector_id integer)
 returns table (reason text, remedy text)
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select unmet.reason, unmet.remedy
-    from monitoring.collector_needs as need
-    left join pg_extension as extension on need.kind = 'extension' and extension.extname = need.name
-    cross join lateral (
-        select
-            format('role monitoring_owner is no member of %I', need.name) as reason,
-            format('grant %I to monitoring_owner;', need.name) as remedy
-        where need.kind = 'role'
-            and not coalesce(pg_has_role('monitoring_owner', to_regrole(quote_ident(need.name))::oid, 'usage'), false)
-        union all
-        select
-            format('setting %s is "%s", not "%s"', need.name, current_setting(need.name, true), need.value),
-            format('alter system set %I = %L; select pg_reload_conf();', need.name, need.value)
-        where need.kind = 'setting' and current_setting(need.name, true) is distinct from need.value
-        union all
-        select
-            format('extension %I is not installed in database %I', need.name, current_database()),
-            format('create extension %I;', need.name)
-        where need.kind = 'extension' and extension.oid is null
-        union all
-        select
-            format('extension %I is version %s, older than %s', need.name, extension.extversion, need.value),
-            format('alter extension %I update;', need.name)
-        where need.kind = 'extension' and need.value <> '' and extension.extversion ~ '^[0-9]+(\.[0-9]+)*$'
-            and string_to_array(extension.extversion, '.')::integer[] < string_to_array(need.value, '.')::integer[]
-    ) as unmet
-    where need.collector_id = p_collector_id
-    order by need.kind desc, need.name
-    limit 1;
+begin
+    return query
+        select unmet.reason, unmet.remedy
+        from monitoring.collector_needs as need
+        left join pg_extension as extension on need.kind = 'extension' and extension.extname = need.name
+        cross join lateral (
+            select
+                format('role monitoring_owner is no member of %I', need.name) as reason,
+                format('grant %I to monitoring_owner;', need.name) as remedy
+            where need.kind = 'role'
+                and not coalesce(
+                    pg_has_role('monitoring_owner', to_regrole(quote_ident(need.name))::oid, 'usage'), false)
+            union all
+            select
+                format('setting %s is "%s", not "%s"', need.name, current_setting(need.name, true), need.value),
+                format('alter system set %I = %L; select pg_reload_conf();', need.name, need.value)
+            where need.kind = 'setting' and current_setting(need.name, true) is distinct from need.value
+            union all
+            select
+                format('extension %I is not installed in database %I', need.name, current_database()),
+                format('create extension %I;', need.name)
+            where need.kind = 'extension' and extension.oid is null
+            union all
+            select
+                format('extension %I is version %s, older than %s', need.name, extension.extversion, need.value),
+                format('alter extension %I update;', need.name)
+            where need.kind = 'extension' and need.value <> '' and extension.extversion ~ '^[0-9]+(\.[0-9]+)*$'
+                and string_to_array(extension.extversion, '.')::integer[] < string_to_array(need.value, '.')::integer[]
+        ) as unmet
+        where need.collector_id = p_collector_id
+        order by need.kind desc, need.name
+        limit 1;
+end;
 $$;
 
 comment on function monitoring_internal.collector_obstacle(integer) is
@@ -126,7 +130,7 @@ as $$
     select format(
         $statement$
 with result as materialized (
-    select row_number() over () as " position", jsonb_build_object(%2$s) as " labels", answer.*
+    select row_number() over () as " position", jsonb_strip_nulls(jsonb_build_object(%2$s)) as " labels", answer.*
     from (
 %1$s
     ) as answer
@@ -145,15 +149,16 @@ select
     (select coalesce(sum(%7$s), 0) from result)::bigint as excluded,
     (
         select coalesce(jsonb_agg(jsonb_build_object(
-            'labels', jsonb_strip_nulls(" labels"), 'reason', %5$s)), '[]')
+            'labels', " labels", 'reason', %5$s)), '[]')
         from result
         where %5$s is not null
     ) as gaps,
     array_agg(sample.metric) as metric, array_agg(sample.labels) as labels, array_agg(sample.value) as value
 from sample$statement$,
         p_body,
-        string_agg(format('%L, answer.%I::text', part.name, part.column_name), ', ' order by part."position")
-            filter (where part.usage = 'label'),
+        -- Labels in the form they are stored in, so that the store finds each series at once.
+        string_agg(format('%L, nullif(answer.%I::text, '''')', part.name, part.column_name), ', '
+            order by part."position") filter (where part.usage = 'label'),
         string_agg(
             format('(%L, result.%I::double precision)', part.name, part.column_name), ', ' order by part."position")
             filter (where part.usage = 'metric'),
@@ -268,9 +273,10 @@ comment on function monitoring_internal.probe_collector_query(integer, text) is
 -- Bring the statements of a collector up to date with the server; what the server refused is asked again each time.
 create or replace function monitoring_internal.prepare_collector(p_collector_id integer)
 returns void
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
     with stale as materialized (
         select query.collector_id, query.query
         from monitoring.collector_queries as query
@@ -287,6 +293,7 @@ as $$
     on conflict (target_database_id, collector_id, query) do update
     set (fingerprint, statement, sqlstate, reason) =
         (excluded.fingerprint, excluded.statement, excluded.sqlstate, excluded.reason);
+end;
 $$;
 
 comment on function monitoring_internal.prepare_collector(integer) is

@@ -1,5 +1,5 @@
 -- collect/run.sql: run one leased collector: ask the server, store the samples, write the log.
--- Owns require_collection_lease, collection_outcome_of_error, collection_hindrance, read_collector,
+-- Owns require_collection_lease, collection_outcome_of_error, collection_hindrance, kept_statement, read_collector,
 -- measure_collector, execute_collection_at, run_collection.
 -- Writes samples through the store. A collector has one lease, so no two runs of it at once.
 
@@ -84,6 +84,32 @@ $$;
 comment on function monitoring_internal.collection_hindrance(integer) is
     'The outcome of a collector that cannot run on this server, with the reason; null when it can.';
 
+-- What runs a statement that this session keeps prepared: planning takes most of the time of a small one. A statement
+-- of that name whose text is another, whoever made it, is not run; its plan follows the search path that is in force.
+create or replace function monitoring_internal.kept_statement(p_statement text)
+returns text
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_name constant text := 'pgvigil_' || md5(p_statement);
+    v_text constant text := format('prepare %I as %s', v_name, p_statement);
+    v_kept constant text := (
+        select kept.statement from pg_prepared_statement() as kept where kept.name = v_name);
+begin
+    if v_kept is distinct from v_text then
+        if v_kept is not null then
+            execute format('deallocate %I', v_name);
+        end if;
+        execute format('prepare %I as %s', v_name, p_statement);
+    end if;
+    return format('execute %I', v_name);
+end;
+$$;
+
+comment on function monitoring_internal.kept_statement(text) is
+    'The EXECUTE of a statement that it prepares in this session if need be.';
+
 -- Run a collector's statements and hand their samples over as arrays.
 -- Raises: what the server says.
 create or replace function monitoring_internal.read_collector(
@@ -99,6 +125,7 @@ declare
         from monitoring.collectors as collector
         where collector.collector_id = p_collector_id);
     v_query record;
+    v_execute text;
     v_rows_read bigint;
     v_folded bigint;
     v_excluded bigint;
@@ -124,11 +151,11 @@ begin
             and known.statement is not null
         order by query."position"
     loop
+        v_execute := monitoring_internal.kept_statement(v_query.statement);
         if v_is_snapshot then
-            execute v_query.statement into v_rows_read, v_folded, v_excluded, v_gaps, v_rows;
+            execute v_execute into v_rows_read, v_folded, v_excluded, v_gaps, v_rows;
         else
-            execute v_query.statement
-            into v_rows_read, v_folded, v_excluded, v_gaps, v_metric, v_labels, v_value;
+            execute v_execute into v_rows_read, v_folded, v_excluded, v_gaps, v_metric, v_labels, v_value;
         end if;
         outcome.status := 'ok';
         outcome.reason := null;

@@ -28,10 +28,12 @@ comment on function monitoring_internal.setting_text(text) is 'Value of a settin
 -- A setting that is a length of time.
 create or replace function monitoring_internal.setting_interval(p_name text)
 returns interval
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select monitoring_internal.setting_text(p_name)::interval;
+begin
+    return monitoring_internal.setting_text(p_name)::interval;
+end;
 $$;
 
 comment on function monitoring_internal.setting_interval(text) is 'Value of a setting of kind interval.';
@@ -39,10 +41,12 @@ comment on function monitoring_internal.setting_interval(text) is 'Value of a se
 -- A setting that is a whole number.
 create or replace function monitoring_internal.setting_integer(p_name text)
 returns bigint
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select monitoring_internal.setting_text(p_name)::bigint;
+begin
+    return monitoring_internal.setting_text(p_name)::bigint;
+end;
 $$;
 
 comment on function monitoring_internal.setting_integer(text) is 'Value of a setting of kind integer.';
@@ -50,10 +54,12 @@ comment on function monitoring_internal.setting_integer(text) is 'Value of a set
 -- A setting that is a number.
 create or replace function monitoring_internal.setting_number(p_name text)
 returns double precision
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select monitoring_internal.setting_text(p_name)::double precision;
+begin
+    return monitoring_internal.setting_text(p_name)::double precision;
+end;
 $$;
 
 comment on function monitoring_internal.setting_number(text) is 'Value of a setting of kind number.';
@@ -61,10 +67,12 @@ comment on function monitoring_internal.setting_number(text) is 'Value of a sett
 -- A setting that is true or false.
 create or replace function monitoring_internal.setting_boolean(p_name text)
 returns boolean
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select monitoring_internal.setting_text(p_name)::boolean;
+begin
+    return monitoring_internal.setting_text(p_name)::boolean;
+end;
 $$;
 
 comment on function monitoring_internal.setting_boolean(text) is 'Value of a setting of kind boolean.';

@@ -17,6 +17,7 @@ import Testing
             try await admin.execute(
                 """
                 create extension if not exists pg_stat_statements;
+                update monitoring.settings set value = '30s' where name ~ '^collect\\.(fast|normal)_timeout$';
                 create table items (id smallint generated always as identity, note text);
                 create index items_note on items (note);
                 insert into items (note) values ('one')
@@ -71,6 +72,8 @@ import Testing
         try await TestCluster.withCluster { cluster in
             let name = try await TemplateBuilder(cluster: cluster).make(.migrated)
             let admin = try await PostgresConnection.connect(cluster.configuration(database: name))
+            try await admin.execute(
+                "update monitoring.settings set value = '30s' where name = 'collect.normal_timeout'")
             try await Self.collectSettings(cluster, name)
             let changes = """
                 select coalesce(string_agg(format('%s: %s to %s, %s', name, old_value, new_value, is_pending_restart), '; '

@@ -269,6 +269,17 @@ select results_eq(
     $$ select queryid, last_seen_at from monitoring.statements where target_database_id = 9 order by queryid $$,
     $$ values (1::bigint, pg_temp.at(30)), (3, pg_temp.at(1)) $$, 'a statement is stamped when it was seen, to the hour');
 
+-- Its state as metrics ---------------------------------------------------------------------------------------
+select monitoring_internal.measure_statement_source_at(9, now());
+select results_eq(
+    $$ select metric, value from monitoring_internal.sample_points as point
+        inner join monitoring.series as series using (series_id)
+        inner join (select name as metric, metric_family_id from monitoring.metric_families) as family using (metric_family_id)
+        where point.sampled_at = now() and metric ~ '^pg_stat_statements_' order by metric collate "C" $$,
+    $$ values ('pg_stat_statements_dealloc_total', 0::float8), ('pg_stat_statements_entries', 3),
+        ('pg_stat_statements_reset_timestamp_seconds', extract(epoch from pg_temp.at(-1000))::float8) $$,
+    'how full the statistics are, and how often they overflowed, are metrics; what is unknown is none');
+
 -- What did not change is not written -------------------------------------------------------------------------
 create temporary table version as
 select queryid, ctid::text as place, xmax::text as touched from monitoring_internal.statement_counters where target_database_id = 9;

@@ -59,6 +59,14 @@ insert into monitoring.statement_intervals (target_database_id, queryid, userid,
     total_exec_time, tenant_id, started_at, collected_at, entries, is_new, is_lossy)
 select s.target_database_id, 1, 10, 5, true, 10, 5000, s.tenant_id, now() - interval '1 minute', now(), 1, false, false
 from monitoring.statement_sources as s where s.target_database_id > 1000;
+-- And one that was faster the day before.
+insert into monitoring.statement_intervals (target_database_id, queryid, userid, dbid, is_toplevel, calls,
+    total_exec_time, stddev_exec_time, tenant_id, started_at, collected_at, entries, is_new, is_lossy)
+select s.target_database_id, 2, 10, 5, true, 100, past.total, 1, s.tenant_id, past.at - interval '1 minute', past.at, 1,
+    false, false
+from monitoring.statement_sources as s
+cross join (values (now(), 9000), (now() - interval '5 hours', 1000)) as past (at, total)
+where s.target_database_id > 1000;
 
 -- What a role reads of a relation: rows of its own tenants, rows of others; or the SQLSTATE.
 create function pg_temp.rows_as(p_role name, p_from text, p_column name, p_own uuid[], out own bigint, out foreign_rows bigint,

@@ -261,4 +261,21 @@ insert into monitoring.settings (name, value, default_value, kind, minimum, maxi
     ('statements.text_length', '8000', '8000', 'integer', '100', '1000000',
         'How many characters of a masked text are kept.'),
     ('statements.text_retention', '40days', '40days', 'interval', '1day', '3650days',
-        'A statement that was not seen for so long is forgotten with its text.');
+        'A statement that was not seen for so long is forgotten with its text.'),
+    ('statements.regression_ratio', '1.5', '1.5', 'number', '1', '1000',
+        'query_regressions shows queries whose mean of the last hour is at least so many times that of before,'),
+    ('statements.regression_time', '5ms', '5ms', 'interval', '0', '1day', 'and longer by at least this,'),
+    ('statements.regression_calls', '50', '50', 'integer', '2', '1000000000', 'with so many executions on both sides,'),
+    ('statements.regression_t', '4', '4', 'number', '0', '1000', 'and a Welch''s t of at least this,'),
+    ('statements.regression_share', '0.01', '0.01', 'number', '0', '1',
+        'where what it takes longer is at least this share of the time of all statements.');
+
+insert into monitoring.metric_families (name, kind, unit, category, description, stale_after, is_registered) values
+    ('pg_stat_statements_entries', 'gauge', 'statements', 'statements',
+        'Statements that pg_stat_statements holds.', '5 min', true),
+    ('pg_stat_statements_max_entries', 'gauge', 'statements', 'statements',
+        'Statements that it has room for.', '5 min', true),
+    ('pg_stat_statements_dealloc_total', 'counter', 'evictions', 'statements',
+        'How often it threw the least executed statements out for want of room.', '5 min', true),
+    ('pg_stat_statements_reset_timestamp_seconds', 'gauge', 'seconds', 'statements',
+        'When all of it was reset last, as Unix time.', '5 min', true);

@@ -186,6 +186,7 @@ begin
     perform monitoring_internal.remember_counters(
         p_target_database_id, v_snapshot, cardinality(v_snapshot) > (v_summary ->> 'rows')::bigint);
     perform monitoring_internal.request_texts_at(p_target_database_id, p_now);
+    perform monitoring_internal.measure_statement_source_at(p_target_database_id, p_now);
     return v_stored;
 end;
 $$;

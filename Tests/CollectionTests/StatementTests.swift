@@ -62,7 +62,7 @@ import Testing
             try await shop.execute("alter role shop_clerk password 'hunter2'")
             let run = try await fixture.collect("statements")["statements"]
             let stored = try await fixture.scalar("select count(*) from monitoring.statement_intervals")
-            #expect(run?.samples == stored.flatMap(Int.init))
+            #expect((run?.samples).map(String.init) == stored)
             #expect(try await fixture.collect("statement_texts")["statement_texts"]?.status == "ok")
             #expect(try await newest(fixture, "note from items where id = $") == "100 in 1")
             #expect(

@@ -228,28 +228,30 @@ select is((select count(*) from monitoring.statements where target_database_id =
 -- The parts by themselves ---------------------------------------------------------------------------------
 select monitoring.set_setting('statements.top', '20');
 select pg_temp.store(9, 0, array[pg_temp.entry(1, 10, 100), pg_temp.entry(2, 10, 100)]);
-create temporary view source as select * from monitoring.statement_sources where target_database_id = 9;
+create function pg_temp.source() returns monitoring.statement_sources language sql as $$
+    select source from monitoring.statement_sources as source where source.target_database_id = 9;
+$$;
 create temporary table snapshot as
 select array[pg_temp.entry(1, 14, 160), pg_temp.entry(2, 10, 100), pg_temp.entry(3, 1, 1)]
         ::monitoring_internal.statements_row[] as entries,
     jsonb_build_object('stats_reset_at', pg_temp.at(-1000), 'server_started_at', pg_temp.at(-1000), 'identity', '15 1.10',
         'dealloc', 0, 'captured_at', pg_temp.at(1), 'rows', 3, 'entries', 3, 'hidden', 1) as summary;
 select results_eq(
-    $$ select (pair.present).queryid, (pair.past).calls from source, snapshot, monitoring_internal.pair_statements(
-        source::monitoring.statement_sources, snapshot.summary, snapshot.entries) as pair order by 1 $$,
+    $$ select (pair.present).queryid, (pair.past).calls from snapshot, monitoring_internal.pair_statements(
+        pg_temp.source(), snapshot.summary, snapshot.entries) as pair order by 1 $$,
     $$ values (1::bigint, 10::bigint), (3, null) $$, 'an entry is beside its last counters, a new one beside none');
 select results_eq(
-    $$ select delta.queryid, delta.calls, delta.total_exec_time from source, snapshot, monitoring_internal.statement_deltas(
-        source::monitoring.statement_sources, snapshot.summary, snapshot.entries, pg_temp.at(1)) as delta order by 1 $$,
+    $$ select delta.queryid, delta.calls, delta.total_exec_time from snapshot, monitoring_internal.statement_deltas(
+        pg_temp.source(), snapshot.summary, snapshot.entries, pg_temp.at(1)) as delta order by 1 $$,
     $$ values (1::bigint, 4::bigint, 60::float8), (3, 1, 1) $$, 'and their difference is what it did');
 select is(
     (select monitoring_internal.store_intervals_at(
-        source::monitoring.statement_sources, snapshot.summary, snapshot.entries, pg_temp.at(1)) from source, snapshot),
+        pg_temp.source(), snapshot.summary, snapshot.entries, pg_temp.at(1)) from snapshot),
     2::bigint, 'which is stored');
 select is(
     (select array_agg(monitoring_internal.is_comparable_snapshot(
-        source::monitoring.statement_sources, snapshot.summary || more) order by place)
-        from source, snapshot, unnest(array['{}', '{"identity": "17 1.11"}']::jsonb[]) with ordinality as m (more, place)),
+        pg_temp.source(), snapshot.summary || more) order by place)
+        from snapshot, unnest(array['{}', '{"identity": "17 1.11"}']::jsonb[]) with ordinality as m (more, place)),
     array[true, false], 'a snapshot is compared with one of the same server and extension');
 select monitoring_internal.remember_counters(9, entries, true) from snapshot;
 select monitoring_internal.remember_source_at(9, summary, 3, true, pg_temp.at(1)) from snapshot;
@@ -260,7 +262,7 @@ select monitoring_internal.remember_counters(9, entries[1:1], false) from snapsh
 select is((select count(*) from monitoring_internal.statement_counters where target_database_id = 9), 3::bigint,
     'what a cut snapshot does not have is not forgotten');
 select results_eq(
-    $$ select hidden, intervals, captured_at, is_complete from source $$, $$ values (1::bigint, 1::bigint, pg_temp.at(1), true) $$,
+    $$ select hidden, intervals, captured_at, is_complete from pg_temp.source() $$, $$ values (1::bigint, 1::bigint, pg_temp.at(1), true) $$,
     'the source has its summary');
 update monitoring.statements set last_seen_at = pg_temp.at(-500) where target_database_id = 9 and queryid = 1;
 select monitoring_internal.remember_statements_at(9, monitoring.system_tenant_id(), array(

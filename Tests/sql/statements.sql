@@ -128,6 +128,14 @@ select is(
     (select count(*) from monitoring.statement_intervals where calls < 0 or total_exec_time < 0 or rows_processed < 0),
     0::bigint, 'nothing is negative');
 
+-- Before version 1.9 the extension says neither when it was reset nor how often it threw entries out.
+select pg_temp.store(10, 0, array[pg_temp.entry(1, 10, 100)], '{"dealloc": null, "stats_reset_at": null}');
+select pg_temp.store(10, 1, array[pg_temp.entry(1, 12, 130)], '{"dealloc": null, "stats_reset_at": null}');
+select results_eq(
+    $$ select part.execution_count, part.is_lossy, source.lossy_intervals
+        from pg_temp.seen(10, 1) as part, monitoring.statement_sources as source where source.target_database_id = 10 $$,
+    $$ values (2::bigint, false, 0::bigint) $$, 'what an old extension does not say is not taken for trouble');
+
 -- From 17 on each entry says since when it counts ----------------------------------------------------
 select pg_temp.store(3, 0, array[
     pg_temp.entry(1, 10, 100, jsonb_build_object('stats_since_at', pg_temp.at(-9))),

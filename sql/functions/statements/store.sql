@@ -218,7 +218,7 @@ as $$
         excluded.identity, excluded.stats_reset_at, excluded.dealloc, excluded.entries, excluded.max_entries,
         excluded.hidden, excluded.is_complete,
         source.intervals + p_is_comparable::integer,
-        source.lossy_intervals + (p_is_comparable and excluded.dealloc > source.dealloc)::integer,
+        source.lossy_intervals + (p_is_comparable and coalesce(excluded.dealloc > source.dealloc, false))::integer,
         source.first_sights + (not p_is_comparable)::integer);
 $$;
 

@@ -233,10 +233,11 @@ group by case when ranked.is_rest then 0::oid else ranked.oid end
 order by bool_or(ranked.is_granted) is not null, bool_or(ranked.is_rest)
 
 --! query own
+--! label datname
 --! metric tables pgvigil_excluded_tables gauge tables
 --!     Partitions of pgvigil's own, which the other table metrics leave out.
 --! excluded excluded
 --! version 15-
-select count(*) as tables, count(*) as excluded
+select current_database() as datname, count(*) as tables, count(*) as excluded
 from pg_class as class
 where class.relkind = 'r' and class.relnamespace = to_regnamespace('monitoring_partitions')

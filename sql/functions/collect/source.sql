@@ -234,6 +234,17 @@ as $$
         union all
         select * from monitoring_internal.collector_sink_faults(p_source)
         union all
+        -- Otherwise the series of one database would be those of another.
+        select query.line_number, 'a query of scope database has no label datname'
+        from monitoring_internal.collector_lines(p_source) as query
+        where query.word = 'query' and p_source ~ E'\n--!\\s*scope database\\M'
+            and p_source !~ E'\n--!\\s*sink\\M'
+            and not exists (
+                select 1
+                from monitoring_internal.collector_lines(p_source) as label
+                where label.word = 'label' and label.query_number = query.query_number
+                    and label.rest ~ '\mdatname$')
+        union all
         select line.line_number, format('metric "%s" belongs to collector "%s"', declared.name, collector.name)
         from monitoring_internal.collector_lines(p_source) as line
         inner join monitoring.collector_columns as declared

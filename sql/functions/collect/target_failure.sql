@@ -63,6 +63,12 @@ declare
     v_next timestamptz;
 begin
     perform monitoring_internal.require_collection_lease(p_collector_id, p_fence, p_target_database_id);
+    -- The target first, then the state, as a report of facts takes them, or each could wait for the other.
+    perform 1
+    from monitoring.targets as target
+    inner join monitoring.target_databases as place using (target_id)
+    where place.target_database_id = p_target_database_id
+    for no key update of target;
     select place.datname, place.is_main, target.target_id, target.name, state.claimed_at,
         p_sqlstate in ('3D000', '42501', '55000') and not place.is_main as is_database_alone
     into v_place

@@ -206,6 +206,19 @@ comment on column monitoring_internal.collector_statements.candidate is
     'Elsewhere: position of the variant that it is, or of the last one that was refused.';
 comment on column monitoring_internal.collector_statements.fence is 'Elsewhere: the run that asked.';
 
+-- Their arguments are others from here on: beside new ones of the same names the old ones would be ambiguous.
+drop function if exists monitoring_internal.require_collection_lease(integer, bigint);
+drop function if exists monitoring_internal.note_collector_gaps_at(integer, text, text, jsonb, timestamptz);
+drop function if exists monitoring_internal.measure_collection_at(text, text, double precision, timestamptz);
+drop function if exists monitoring_internal.record_collection_at(
+    integer, bigint, timestamptz, monitoring_internal.collection_outcome, timestamptz);
+drop function if exists monitoring_internal.finish_collection_at(integer, bigint, text, text, text, timestamptz);
+drop function if exists monitoring_internal.finish_collection(integer, bigint, text, text, text);
+drop function if exists monitoring.export_metrics_prometheus();
+drop function if exists monitoring.export_metrics_prometheus_lines(text[]);
+-- They return more from here on.
+drop function if exists monitoring_internal.read_collector(integer);
+drop function if exists monitoring_internal.measure_collector(integer);
 alter type monitoring_internal.claimed_collection
     add attribute target_database_id integer, add attribute target_name text, add attribute is_remote boolean;
 

@@ -1,6 +1,10 @@
 -- 0012: what jobs may ask for beyond a slot and a statement: overlap and misfire policies, retries, needs, a role,
 -- maintenance statements, several databases, pauses and cancellation.
 
+-- They return more from here on.
+drop function if exists monitoring_internal.next_slots_at(text, integer, timestamptz);
+drop function if exists monitoring_internal.next_slots(text, integer);
+
 alter table monitoring.jobs
     add column misfire_limit integer not null default 100,
     add column run_as text,

@@ -81,6 +81,45 @@ import Testing
         }
     }
 
+    @Test func aQueryOnAStandbyThatHoldsBackVacuumIsEndedThere() async throws {
+        let settings = ["hot_standby_feedback": "on", "wal_receiver_status_interval": "1s"]
+        try await TestCluster.withStandby(EmbeddedCluster.Options(settings: settings), prepare: { _ in }) {
+            primary, standby in
+            try await Patient.with(primary, hasStatements: true) { patient in
+                let query = try await PostgresConnection.connect(standby.configuration())
+                _ = try await query.query("begin isolation level repeatable read")
+                _ = try await query.query("select count(*) from pg_class")
+                try await patient.eventually("its horizon is known here") {
+                    try await patient.admin.query(
+                        "select count(backend_xmin) from pg_stat_replication"
+                    ).scalar == "1"
+                }
+                // Each subtransaction that writes takes a transaction id.
+                try await patient.admin.execute(
+                    """
+                    create table burnt (n integer);
+                    do $$ begin
+                        for i in 1..100100 loop
+                            begin
+                                insert into burnt values (i);
+                            exception when division_by_zero then null;
+                            end;
+                        end loop;
+                    end $$;
+                    """)
+                try await patient.eventually("it is found") {
+                    try await patient.finds("horizon", "standby walreceiver")
+                }
+                let remedy = try await patient.remedies("horizon", "standby walreceiver")[0]
+                let admin = try await PostgresConnection.connect(standby.configuration())
+                _ = try await admin.query(remedy)
+                try await patient.eventually("it is gone") { try await patient.isInOrder("horizon") }
+                await admin.close()
+                await query.close()
+            }
+        }
+    }
+
     @Test func invalidIndexesAreDroppedOrBuiltAgain() async throws {
         try await Patient.with { patient in
             try await patient.admin.execute(

@@ -25,21 +25,27 @@ final class Patient {
     func conninfo(user: String) -> String { cluster.conninfo(database: Self.database, user: user) }
 
     /// Runs `body` with a migrated database in a cluster with these settings.
-    static func with(_ settings: [String: String] = [:], _ body: @escaping (Patient) async throws -> Void) async throws
-    {
+    static func with(
+        _ settings: [String: String] = [:], _ body: @escaping (Patient) async throws -> Void
+    ) async throws {
         try await TestCluster.withCluster(EmbeddedCluster.Options(settings: settings)) { cluster in
-            try await cluster.createDatabase(database)
-            let report = try await CommandLineProgram.run(
-                ["migrate", "up", "--dsn", cluster.conninfo(database: database)])
-            guard report.ending == .exited(0) else { throw Problem(description: report.errors) }
-            let admin = try await PostgresConnection.connect(cluster.configuration(database: database))
-            if settings["shared_preload_libraries"] == nil {
-                try await admin.execute("create extension if not exists pg_stat_statements")
-            }
-            let patient = Patient(cluster: cluster, admin: admin)
-            try await body(patient)
-            await patient.admin.close()
+            try await with(cluster, hasStatements: settings["shared_preload_libraries"] == nil, body)
         }
+    }
+
+    /// Runs `body` with a migrated database in a cluster.
+    static func with(
+        _ cluster: EmbeddedCluster, hasStatements: Bool, _ body: (Patient) async throws -> Void
+    ) async throws {
+        try await cluster.createDatabase(database)
+        let report = try await CommandLineProgram.run(
+            ["migrate", "up", "--dsn", cluster.conninfo(database: database)])
+        guard report.ending == .exited(0) else { throw Problem(description: report.errors) }
+        let admin = try await PostgresConnection.connect(cluster.configuration(database: database))
+        if hasStatements { try await admin.execute("create extension if not exists pg_stat_statements") }
+        let patient = Patient(cluster: cluster, admin: admin)
+        try await body(patient)
+        await patient.admin.close()
     }
 
     /// Restarts the server and connects again.

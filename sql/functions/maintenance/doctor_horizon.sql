@@ -15,8 +15,8 @@ as $$
     select 'horizon',
         case when holder.seconds >= 3600 or holder.xids >= 10000000 then 'warning' else 'notice' end,
         holder.subject, 'an old transaction keeps dead rows from being removed',
-        format('%s, for %s, %s transactions old', holder.state, make_interval(secs => floor(holder.seconds)),
-            holder.xids),
+        format('%s%s, %s transactions old', holder.state,
+            ', for ' || make_interval(secs => floor(holder.seconds)), holder.xids),
         holder.remedy, holder.place
     from (
         select format('session %s', session.pid) as subject,
@@ -32,11 +32,10 @@ as $$
             and coalesce(session.backend_xmin, session.backend_xid) is not null
             and session.backend_type not in ('autovacuum worker', 'walsender')
         union all
-        select format('standby %s', coalesce(nullif(standby.application_name, ''), standby.pid::text)), 0,
+        select format('standby %s', coalesce(nullif(standby.application_name, ''), standby.pid::text)), null,
             age(standby.backend_xmin), format('feedback from %s', coalesce(standby.client_addr::text, 'a socket')),
-            'select pg_terminate_backend(pid) from pg_stat_activity where backend_xmin is not null '
-                'and xact_start < clock_timestamp() - interval ''10 minutes'';',
-            'the standby, as superuser; the queries that run there longest are ended'
+            'select pg_terminate_backend(pid) from pg_stat_activity where age(backend_xmin) >= 100000;',
+            'the standby, as superuser; the queries that hold it back are ended'
         from pg_stat_replication as standby
     ) as holder
     where holder.seconds >= 600 or holder.xids >= 100000
@@ -90,14 +89,13 @@ as $$
         format('%s WAL kept, horizon %s transactions old', pg_size_pretty(held.bytes), coalesce(held.xids, 0)),
         case
             when held.active and held.slot_type = 'physical' then
-                'select pg_terminate_backend(pid) from pg_stat_activity where backend_xmin is not null '
-                    'and xact_start < clock_timestamp() - interval ''10 minutes'';'
+                'select pg_terminate_backend(pid) from pg_stat_activity where age(backend_xmin) >= 100000;'
             when held.active then format('select pg_terminate_backend(%s);', held.active_pid)
             else format('select pg_drop_replication_slot(%L);', held.slot_name)
         end,
         case
             when held.active and held.slot_type = 'physical'
-                then 'the standby, as superuser; the queries that run there longest are ended'
+                then 'the standby, as superuser; the queries that hold it back are ended'
             when held.active then 'as superuser; its subscriber connects again, and should be made faster'
             else 'as superuser or a role with REPLICATION; its standby or subscriber, if any, must be made anew'
         end

@@ -120,7 +120,7 @@ from (values
     ($$ update monitoring.targets set sealed_secret = 'pgvigil:v1:0123abcd:hunter2!' where name = 'shop' $$)
 ) as given (statement);
 select is((select string_agg(statement, ';') from refusal where answer !~ '^PV60[23] '), null,
-    'clear text is refused, however it is written');
+    'X-09: clear text is refused, however it is written');
 select is((select string_agg(answer, ';') from refusal where answer ~ 'hunter2'), null, 'and no error shows any of it');
 select throws_ok($$ select monitoring.set_target('shop', sealed_secret => 'x') $$,
     'PV603', 'a secret is not sealed', 'the error says what it is');

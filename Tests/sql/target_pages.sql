@@ -42,6 +42,10 @@ select is(pg_temp.lines(), 't_up 1 t_up{server="north",tenant="acme"} 6 t_up{ser
     'a setting of the caller''s changes no page');
 select lives_ok($$ select monitoring_internal.choose_page(null) $$, 'choose_page takes it back');
 
+select monitoring_internal.fail_target_at(target_id, '08006', 'connection refused', now()) is not null
+from monitoring.targets where name = 'north';
+select ok(monitoring.export_metrics_prometheus('north') ~ 'pg_up\{server="north"\} 0\n', 'a target that is down has a page that says so');
+
 -- Only its own series are looked at ------------------------------------------------------------------
 select monitoring.ingest_samples(
     array_fill('t_many'::text, array[3000]), array(select jsonb_build_object('n', g::text) from generate_series(1, 3000) as g),

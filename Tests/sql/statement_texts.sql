@@ -95,7 +95,7 @@ select results_eq(
         where queryid <> 2 order by queryid $$,
     $$ values (1::bigint, 'alter role a password ?', md5('alter role a password ?'), false, null::timestamptz),
         (3, null, md5('queryid 3'), false, '2026-01-01 00:00:01') $$,
-    'X-20, L-11: a text is stored once, masked; one that is gone is noted as missed');
+    'X-20, L-11: a text is stored once, masked, and one that is gone is noted as missed');
 select results_eq(
     $$ select length(normalized_query), is_truncated from monitoring.statements where queryid = 2 $$,
     $$ values (8000, true) $$, 'a long text is cut, and says so');

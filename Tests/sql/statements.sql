@@ -183,7 +183,7 @@ select pg_temp.store(5, 1, array[
 select results_eq(
     $$ select query_id, min_exec_time, max_exec_time, max_exec_time_bound <= 50 or query_id = 1 from pg_temp.seen(5, 1) order by query_id $$,
     $$ values (1::bigint, 0.1::float8, 80::float8, true), (2, null, null, true), (3, 30, 30, true) $$,
-    'L-06: extremes are filled where they are known: they moved, or there was one execution; the rest has a bound');
+    'L-06: extremes are filled where they are known: they moved, or there was one execution, and the rest has a bound');
 
 -- Large numbers ---------------------------------------------------------------------------------------
 select pg_temp.store(6, 0, array[pg_temp.entry(1, 1, 1)]);

@@ -347,6 +347,8 @@ select isnt_empty($$ select 1 from stored where sampled_at = pg_temp.at(7002) an
 select monitoring_internal.sync_target_databases_at(0, '[]', '', null, pg_temp.at(7004));
 select is((select reason from monitoring.target_databases where target_id = 0 and datname = 'postgres'), 'it was dropped', 'until it is gone');
 select lives_ok('select monitoring_internal.sync_collector_states_at(null, null, now())', 'all is in line');
+select monitoring_internal.sync_collector_states_at(null, null, now() + interval '401 days');
+select is((select count(*) from monitoring.target_databases where gone_at is not null), 0::bigint, 'long gone databases are forgotten');
 select monitoring_internal.measure_target_collection(run, 'x', 'instance') from monitoring.collector_runs as run
 where run.target_database_id = pg_temp.main('live') limit 1;
 select isnt_empty($$ select 1 from stored where labels = '{"server": "live", "collector": "x"}' $$, 'a run elsewhere measures itself');

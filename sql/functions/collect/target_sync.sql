@@ -2,7 +2,8 @@
 -- Owns sync_collector_states_at, sync_target_databases_at, sync_local_databases_at.
 -- Writes target_databases, target_events, collector_states, collector_gaps. Callers hold the target's row.
 
--- Make the states that are missing, and retire those of databases that are gone or not wanted, with their open gaps.
+-- Make the states that are missing, and retire those of databases that are gone or not wanted, with their open gaps;
+-- forget databases that went long ago.
 -- Instance collectors have one state in the main database, database collectors one in each. The first runs are spread
 -- over a minute. Units: null is every target, every collector.
 create or replace function monitoring_internal.sync_collector_states_at(
@@ -33,6 +34,11 @@ as $$
                 where place.target_database_id = state.target_database_id and place.is_enabled
                     and (collector.scope = 'database' or place.is_main))
         returning state.target_database_id, state.collector_id
+    ), forgotten as (
+        -- As long as its gaps may be: databases that come and go each day must not be kept for ever.
+        delete from monitoring.target_databases as place
+        where place.gone_at < p_now - interval '400 days'
+            and (place.target_id = p_target_id or p_target_id is null)
     ), closed as (
         update monitoring.collector_gaps as gap
         set ended_at = greatest(p_now, gap.started_at)

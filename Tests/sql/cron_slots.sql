@@ -224,6 +224,24 @@ select is_empty(
     where e.slot_at is distinct from monitoring.cron_next('*/7 */5 * * *', e.slot_at - interval '1 microsecond', 'Europe/Berlin')$$,
     'a slot is the next one an instant before itself');
 
+-- A job shows what its rule leaves out, and the tick passes it over.
+select lives_ok(
+    $$select monitoring.schedule_job('night', '30 2 * * *', 'select 1', time_zone => 'Europe/Berlin', dst => 'skip')$$,
+    'a job with a rule');
+select results_eq(
+    $$select n.slot_at, n.planned_at, n.named_at, n.rule
+    from monitoring_internal.next_slots_at('night', 2, '2026-03-28 12:00+00') as n$$,
+    $$values (null::timestamptz, null::timestamptz, timestamp '2026-03-29 02:30', 'gap skipped'),
+        ('2026-03-30 00:30+00', '2026-03-30 00:30+00', '2026-03-30 02:30', 'regular')$$,
+    'the slots of a job and the rule of each');
+select is(
+    (monitoring_internal.advance_slots('30 2 * * *', 'Europe/Berlin', d.dst, null, '2026-03-28 01:30+00',
+        '2026-03-29 12:00+00', 10)).slot_count, d.slots, format('the tick of a job with %s', d.dst))
+from (values ('once', 2::bigint), ('skip', 1), ('twice', 2)) as d (dst, slots);
+select alike(
+    (select e.value from monitoring_internal.describe_job('night') as e where e.field = 'clock changes'),
+    '%does not run%(dst skip)', 'and is told so');
+
 -- An oracle that knows nothing of bits or of jumping: minute by minute, what do the clocks show?
 -- A local time is due when the clocks show it: with fixed hours and without "twice" the first time only. In a gap, with
 -- fixed hours and without "skip", it is due when the clocks first show anything later.

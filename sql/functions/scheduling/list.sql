@@ -131,7 +131,11 @@ begin
         (3, 'defined in', v_job.source || coalesce(':' || v_job.source_line, '')),
         (4, 'enabled', case when v_job.is_enabled then 'yes' else 'no' end),
         (5, 'schedule', format('%s in %s', v_job.schedule, v_job.time_zone)),
-        (6, 'clock changes', 'a local time runs once (dst ' || v_job.dst || ')'),
+        (6, 'clock changes', case v_job.dst
+            when 'once' then 'a local time in a gap runs after it, one that comes twice runs the first time'
+            when 'skip' then 'a local time in a gap does not run, one that comes twice runs the first time'
+            else 'a local time in a gap runs after it, one that comes twice runs both times'
+        end || ' (dst ' || v_job.dst || ')'),
         (7, 'starts late by', nullif(v_job.start_delay, '0')::text || ' of the spread ' || v_job.spread),
         (8, 'after downtime', case v_job.misfire
             when 'last' then 'only the last slot missed still runs'

@@ -62,6 +62,7 @@ select is(
     pg_temp.judged(1e9, 0.001, 'higher_is_better', null, null), '99999999999900.0000 up - - -',
     'no change is too large');
 
+-- These times lie ahead of any clock, so that the stamps of the definitions are older.
 -- Two tenants, one industry ---------------------------------------------------------------------------
 select monitoring.create_tenant('acme');
 select monitoring.create_tenant('globex');
@@ -82,7 +83,7 @@ select t.name as tenant, m.* from monitoring.business_metrics as m inner join mo
 
 -- S-21: the examples are silent where their tables are absent ------------------------------------------
 select is(
-    monitoring_internal.collect_business_metrics_at(null, '2026-11-20 10:20+00'), 0,
+    monitoring_internal.collect_business_metrics_at(null, '2036-11-20 10:20+00'), 0,
     'S-21: without the tables of an industry nothing is written, and nothing fails');
 select results_eq(
     $$ select tenant, metric_name, status, reason, sqlstate from state order by tenant $$,
@@ -93,12 +94,12 @@ select results_eq(
 create schema hs;
 create table hs.work_orders (business_id uuid, status text, created_at timestamptz);
 insert into hs.work_orders
-select pg_temp.tenant('acme'), s.status, timestamptz '2026-01-01 00:00+00'
+select pg_temp.tenant('acme'), s.status, timestamptz '2036-01-01 00:00+00'
 from (values ('scheduled'), ('in_progress'), ('in_progress'), ('done')) as s (status);
 alter schema hs owner to postgres;
 revoke all on schema hs from public;
 select is(
-    monitoring_internal.collect_business_metrics_at(null, '2026-11-20 10:21+00'), 0, 'without the right to read it too');
+    monitoring_internal.collect_business_metrics_at(null, '2036-11-20 10:21+00'), 0, 'without the right to read it too');
 select is(
     (select status || ': ' || reason || '; ' || remedy from state where tenant = 'acme'),
     'unavailable: monitoring_owner may not read hs.work_orders; grant usage on schema hs to monitoring_owner; '
@@ -107,25 +108,25 @@ select is(
 grant usage on schema hs to monitoring_owner;
 grant select on hs.work_orders to monitoring_owner;
 select is(
-    monitoring_internal.collect_business_metrics_at(null, '2026-11-20 10:22+00'), 2,
+    monitoring_internal.collect_business_metrics_at(null, '2036-11-20 10:22+00'), 2,
     'once they are there they are measured, a row for each tenant');
 select results_eq(
     $$ select tenant, current_value, is_kpi, is_partial, industry_vertical, metric_category, period_start from stored
         order by tenant $$,
-    $$ values ('acme', 3::numeric, true, true, 'hs', 'operations', timestamptz '2026-11-20 10:00+00'),
-        ('globex', 0, true, true, 'hs', 'operations', '2026-11-20 10:00+00') $$,
+    $$ values ('acme', 3::numeric, true, true, 'hs', 'operations', timestamptz '2036-11-20 10:00+00'),
+        ('globex', 0, true, true, 'hs', 'operations', '2036-11-20 10:00+00') $$,
     'L-17, L-19: all open orders count, however old, of the tenant alone');
 
 -- One row a period -------------------------------------------------------------------------------------
-insert into hs.work_orders values (pg_temp.tenant('acme'), 'scheduled', '2026-11-20 10:30+00');
-select monitoring_internal.collect_business_metrics_at(pg_temp.tenant('acme'), '2026-11-20 10:37+00');
-select monitoring_internal.collect_business_metrics_at(pg_temp.tenant('acme'), '2026-11-20 10:52+00');
+insert into hs.work_orders values (pg_temp.tenant('acme'), 'scheduled', '2036-11-20 10:30+00');
+select monitoring_internal.collect_business_metrics_at(pg_temp.tenant('acme'), '2036-11-20 10:37+00');
+select monitoring_internal.collect_business_metrics_at(pg_temp.tenant('acme'), '2036-11-20 10:52+00');
 select results_eq(
     $$ select current_value, period_start, period_until from stored where tenant = 'acme' $$,
-    $$ values (4::numeric, timestamptz '2026-11-20 10:00+00', timestamptz '2026-11-20 11:00+00') $$,
+    $$ values (4::numeric, timestamptz '2036-11-20 10:00+00', timestamptz '2036-11-20 11:00+00') $$,
     'L-18: repeated runs keep one row a period, with the newest value');
 delete from hs.work_orders where status = 'scheduled';
-select monitoring_internal.collect_business_metrics_at(pg_temp.tenant('acme'), '2026-11-20 11:07+00');
+select monitoring_internal.collect_business_metrics_at(pg_temp.tenant('acme'), '2036-11-20 11:07+00');
 select results_eq(
     $$ select current_value, previous_value, is_partial, trend_direction, percentage_change from stored
         where tenant = 'acme' order by period_start $$,
@@ -157,19 +158,19 @@ reset role;
 update monitoring.kpi_definitions set updated_at = '2000-01-01';
 insert into bakery.sales
 select pg_temp.tenant('bakery'), s.at, s.loaves
-from (values (timestamptz '2026-11-19 08:00+01', 80), ('2026-11-19 23:59+01', 20), ('2026-11-20 00:00+01', 150))
+from (values (timestamptz '2036-11-19 08:00+01', 80), ('2036-11-19 23:59+01', 20), ('2036-11-20 00:00+01', 150))
     as s (at, loaves);
 select is(
-    monitoring_internal.collect_business_metrics_at(pg_temp.tenant('bakery'), '2026-11-20 10:00+00'), 2,
+    monitoring_internal.collect_business_metrics_at(pg_temp.tenant('bakery'), '2036-11-20 10:00+00'), 2,
     'a KPI of a new industry appears as a row was inserted: the running day and the one before');
 select results_eq(
     $$ select current_value, previous_value, is_partial, trend_direction, achievement_percentage, period_start
         from stored where tenant = 'bakery' order by period_start $$,
-    $$ values (100::numeric, null::numeric, false, null, 50.00, timestamptz '2026-11-18 23:00+00'),
-        (150, 100, true, null, 75.00, '2026-11-19 23:00+00') $$,
+    $$ values (100::numeric, null::numeric, false, null, 50.00, timestamptz '2036-11-18 23:00+00'),
+        (150, 100, true, null, 75.00, '2036-11-19 23:00+00') $$,
     'days are the tenant''s; a sum that still grows has no trend yet');
-insert into bakery.sales values (pg_temp.tenant('bakery'), '2026-11-20 18:00+01', 50);
-select monitoring_internal.collect_business_metrics_at(pg_temp.tenant('bakery'), '2026-11-21 10:00+00');
+insert into bakery.sales values (pg_temp.tenant('bakery'), '2036-11-20 18:00+01', 50);
+select monitoring_internal.collect_business_metrics_at(pg_temp.tenant('bakery'), '2036-11-21 10:00+00');
 select results_eq(
     $$ select current_value, is_partial, trend_direction, percentage_change from stored
         where tenant = 'bakery' and metric_name = 'loaves_sold' order by period_start $$,
@@ -180,7 +181,7 @@ select is(
     'and why is said');
 insert into monitoring.kpi_definitions (name, tenant_id, category, query, time_period)
 values ('loaves_sold', pg_temp.tenant('bakery'), 'orders', 'select 7', 'daily');
-select monitoring_internal.collect_business_metrics_at(pg_temp.tenant('bakery'), '2026-11-21 10:01+00');
+select monitoring_internal.collect_business_metrics_at(pg_temp.tenant('bakery'), '2036-11-21 10:01+00');
 select is(
     (select current_value from stored where tenant = 'bakery' order by period_start desc limit 1), 7::numeric,
     'a tenant''s own definition replaces its industry''s');
@@ -232,7 +233,7 @@ select pg_temp.define(v.name, v.query) from (values
     ('d_rows', 'select s.loaves from bakery.sales as s'),
     ('e_good', 'select 5')) as v (name, query);
 select is(
-    monitoring_internal.collect_business_metrics_at(pg_temp.tenant('bakery'), '2026-11-21 11:00+00'), 2,
+    monitoring_internal.collect_business_metrics_at(pg_temp.tenant('bakery'), '2036-11-21 11:00+00'), 2,
     'L-21: broken KPIs stop no other');
 select results_eq(
     $$ select metric_name, status, sqlstate from state where tenant = 'bakery' order by metric_name $$,
@@ -241,7 +242,7 @@ select results_eq(
     'L-21: each with its error');
 select is((select array_agg(x) from public.victim), array[1], 'and nothing was written');
 select is(
-    (select next_due_at from state where metric_name = 'c_divides'), timestamptz '2026-11-21 11:30+00',
+    (select next_due_at from state where metric_name = 'c_divides'), timestamptz '2036-11-21 11:30+00',
     'what fails is tried less often');
 
 -- A limit reached in the midst stops the call; the rest is noted ---------------------------------------------
@@ -249,7 +250,7 @@ select pg_temp.define('a_writer', 'select pg_sleep(60)::text::numeric');
 update monitoring.kpi_states set finished_at = null, next_due_at = '-infinity', consecutive_failures = 0;
 set local statement_timeout = '300ms';
 select cmp_ok(
-    monitoring_internal.collect_business_metrics_at(pg_temp.tenant('bakery'), '2026-11-21 12:00+00'), '=', 0,
+    monitoring_internal.collect_business_metrics_at(pg_temp.tenant('bakery'), '2036-11-21 12:00+00'), '=', 0,
     'a KPI that sleeps is cut by the caller''s limit');
 set local statement_timeout = 0;
 select results_eq(
@@ -258,29 +259,29 @@ select results_eq(
         ('e_good', 'skipped', 'not run: canceling statement due to statement timeout') $$,
     'and the rest is skipped');
 select is(
-    monitoring_internal.collect_business_metrics_at(pg_temp.tenant('bakery'), '2026-11-21 12:20+00'), 1,
+    monitoring_internal.collect_business_metrics_at(pg_temp.tenant('bakery'), '2036-11-21 12:20+00'), 1,
     'the next call does what was skipped, and leaves out what fails');
 
 -- Claims ------------------------------------------------------------------------------------------------
 update monitoring.kpi_states set next_due_at = '-infinity', lease_expires_at = null;
-select ok(monitoring_internal.next_kpi_delay_at('2026-11-21 13:00+00') = 0, 'what is due waits no longer');
+select ok(monitoring_internal.next_kpi_delay_at('2036-11-21 13:00+00') = 0, 'what is due waits no longer');
 create temporary table claim as
-select * from monitoring_internal.claim_kpis_at(gen_random_uuid(), 100, pg_temp.tenant('bakery'), false, '2026-11-21 13:00+00');
+select * from monitoring_internal.claim_kpis_at(gen_random_uuid(), 100, pg_temp.tenant('bakery'), false, '2036-11-21 13:00+00');
 select is((select statement_timeout_ms from claim where name = 'e_good'), 10000::bigint, 'a claim brings its limit');
 select is_empty(
     $$ select * from monitoring_internal.claim_kpis_at(
-        gen_random_uuid(), 100, pg_temp.tenant('bakery'), false, '2026-11-21 13:00:01+00') $$,
+        gen_random_uuid(), 100, pg_temp.tenant('bakery'), false, '2036-11-21 13:00:01+00') $$,
     'what one has in hand no other gets');
 select isnt_empty(
     $$ select * from monitoring_internal.claim_kpis_at(
-        gen_random_uuid(), 100, pg_temp.tenant('bakery'), false, '2026-11-21 13:01+00') $$,
+        gen_random_uuid(), 100, pg_temp.tenant('bakery'), false, '2036-11-21 13:01+00') $$,
     'until the lease has run out');
 select throws_ok(
-    $$ select monitoring_internal.execute_kpi_at(kpi_definition_id, tenant_id, fence, '2026-11-21 13:01+00')
+    $$ select monitoring_internal.execute_kpi_at(kpi_definition_id, tenant_id, fence, '2036-11-21 13:01+00')
         from claim where name = 'e_good' $$,
     'PV804', null, 'who lost the lease stores nothing');
 select is(
-    (select count(*) from stored where metric_name = 'e_good' and measured_at = '2026-11-21 13:01+00'), 0::bigint,
+    (select count(*) from stored where metric_name = 'e_good' and measured_at = '2036-11-21 13:01+00'), 0::bigint,
     'indeed not');
 
 -- The dashboard --------------------------------------------------------------------------------------------
@@ -306,6 +307,8 @@ select is(
      cross join unnest(array['insert', 'update', 'delete']) as p (name)
      where has_table_privilege(r.name, 'monitoring.kpi_definitions', p.name)), null,
     'X-18: only the owner and monitoring_admin write definitions');
+update monitoring.kpi_definitions set is_enabled = false where name = 'a_writer';
+update monitoring.kpi_states set next_due_at = '-infinity', lease_expires_at = null;
 set local role monitoring_service;
 select lives_ok(
     $$ select monitoring_internal.next_kpi_delay(), monitoring.collect_business_metrics() $$,
@@ -325,7 +328,7 @@ select results_eq(
 -- write, kpi_periods_at lists what is to be measured.
 select is(
     (select count(*) from monitoring_internal.kpi_targets as t
-     cross join lateral monitoring_internal.kpi_periods_at(t, '2026-11-21 13:00+00') as p
+     cross join lateral monitoring_internal.kpi_periods_at(t, '2036-11-21 13:00+00') as p
      where t.name = 'b_missing'), 2::bigint, 'the day before, and this one');
 
 select * from finish();

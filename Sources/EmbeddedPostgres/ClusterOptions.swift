@@ -13,6 +13,18 @@ extension EmbeddedCluster {
 
         /// Where the data lives.
         package var storage: Storage
+        /// What the data is when there is none yet.
+        package enum Origin: Sendable {
+            /// A new cluster.
+            case fresh
+            /// A standby of another cluster of ours.
+            case standby(of: EmbeddedCluster)
+        }
+
+        /// What the data is when there is none yet.
+        package var origin: Origin
+        /// A port of 127.0.0.1 to listen on too, where passwords are asked for by scram-sha-256; nil: none.
+        package var tcpPort: UInt16?
         /// Server settings beyond the usual ones; a name given here wins.
         package var settings: [String: String]
         /// Leaves a temporary cluster's folder behind, for looking at it afterwards.
@@ -24,11 +36,14 @@ extension EmbeddedCluster {
 
         /// A cluster for tests: fast, gone when the process ends, unless a folder is given.
         package init(
-            storage: Storage = .temporary, settings: [String: String] = [:], keepsDirectory: Bool = false,
+            storage: Storage = .temporary, origin: Origin = .fresh, tcpPort: UInt16? = nil,
+            settings: [String: String] = [:], keepsDirectory: Bool = false,
             cacheDirectory: String? = nil,
             environment: [String: String] = ProcessEnvironment.variables()
         ) {
             self.storage = storage
+            self.origin = origin
+            self.tcpPort = tcpPort
             self.settings = settings
             self.keepsDirectory = keepsDirectory
             self.cacheDirectory = cacheDirectory
@@ -41,8 +56,22 @@ extension EmbeddedCluster {
             if storage == .temporary { all.merge(Self.fast) { $1 } }
             if hasStatementStatistics { all["shared_preload_libraries"] = "pg_stat_statements" }
             all["unix_socket_directories"] = socketDirectory
+            if let tcpPort {
+                all["listen_addresses"] = "127.0.0.1"
+                all["port"] = String(tcpPort)
+                all["password_encryption"] = "scram-sha-256"
+            }
             return all.merging(settings) { $1 }
         }
+
+        /// Who may connect: anybody by the socket, whoever knows a password by TCP.
+        static let passwordRules = """
+            local all all trust
+            local replication all trust
+            host all all 127.0.0.1/32 scram-sha-256
+            host replication all 127.0.0.1/32 scram-sha-256
+
+            """
 
         private static let common = [
             "listen_addresses": "", "port": "5432", "unix_socket_permissions": "0700", "timezone": "UTC",

@@ -15,11 +15,13 @@ package final class EmbeddedCluster: Sendable {
     package let binaries: ServerBinaries
 
     private let folder: ClusterFolder
+    private let tcpPort: UInt16?
     let guardian: Guardian
     let admin = Lock<PostgresConnection?>(nil)
 
-    private init(folder: ClusterFolder, guardian: Guardian) {
+    private init(folder: ClusterFolder, tcpPort: UInt16?, guardian: Guardian) {
         self.folder = folder
+        self.tcpPort = tcpPort
         self.guardian = guardian
         directory = folder.path
         binaries = folder.binaries
@@ -41,7 +43,7 @@ package final class EmbeddedCluster: Sendable {
             folder = try await ClusterFolder.persistent(directory, user: user, binaries: binaries)
         }
         let guardian = try await Guardian.start(directory: folder.path, binaries: binaries, user: user, fate: fate)
-        let cluster = EmbeddedCluster(folder: folder, guardian: guardian)
+        let cluster = EmbeddedCluster(folder: folder, tcpPort: options.tcpPort, guardian: guardian)
         do {
             try await cluster.prepare(options)
             try await cluster.startServer()
@@ -58,12 +60,15 @@ package final class EmbeddedCluster: Sendable {
     /// The folder of the server's programs.
     package var binDirectory: String { binaries.directory }
 
-    /// The folder of the socket; its port is 5432.
+    /// The folder of the socket.
     package var socketDirectory: String { folder.socketDirectory }
+
+    /// The port, which names the socket too: 5432 unless the cluster listens on TCP.
+    package var port: UInt16 { tcpPort ?? 5432 }
 
     /// A connection string for libpq, psql and pgvigil.
     package func conninfo(database: String = "postgres", user: String = superuser) -> String {
-        let parts = [("host", socketDirectory), ("port", "5432"), ("dbname", database), ("user", user)]
+        let parts = [("host", socketDirectory), ("port", String(port)), ("dbname", database), ("user", user)]
         return parts.map { "\($0)=\(Self.quotedConninfoValue($1))" }.joined(separator: " ")
     }
 
@@ -82,7 +87,16 @@ package final class EmbeddedCluster: Sendable {
         "psql \"\(conninfo(database: database))\""
     }
 
+    /// A connection string over TCP, for a role with a password; the password is not in it.
+    package func tcpConninfo(database: String = "postgres", user: String) -> String {
+        "host=127.0.0.1 port=\(port) dbname=\(Self.quotedConninfoValue(database)) "
+            + "user=\(Self.quotedConninfoValue(user))"
+    }
+
     // MARK: Life
+
+    /// Makes a standby a primary, and waits until it is one.
+    package func promote() async throws { try await control("promote", ["promote"]) }
 
     /// Restarts the server: with a clean end for every session, or as after a crash.
     package func restart(immediate: Bool = false) async throws {
@@ -136,9 +150,10 @@ package final class EmbeddedCluster: Sendable {
             }
         } else {
             let data = InitialData(folder: folder)
-            switch options.storage {
-            case .temporary: try await data.copyFromCache(options.cacheDirectory)
-            case .persistent: try await data.create()
+            switch (options.origin, options.storage) {
+            case (.standby(let primary), _): try await data.copyFromPrimary(primary.conninfo())
+            case (.fresh, .temporary): try await data.copyFromCache(options.cacheDirectory)
+            case (.fresh, .persistent): try await data.create()
             }
         }
         let library = try await folder.user.run([binaries.path("pg_config"), "--pkglibdir"], directory: directory)
@@ -148,6 +163,7 @@ package final class EmbeddedCluster: Sendable {
         let lines = settings.sorted { $0.key < $1.key }.map { "\($0) = \(Self.quotedSetting($1))\n" }
         try folder.write("include 'pgvigil.conf'\n", to: "\(folder.data)/postgresql.conf")
         try folder.write(lines.joined(), to: "\(folder.data)/pgvigil.conf")
+        if options.tcpPort != nil { try folder.write(Options.passwordRules, to: "\(folder.data)/pg_hba.conf") }
         rename(folder.log, folder.log + ".old")
     }
 

@@ -15,6 +15,13 @@ struct InitialData {
         }
     }
 
+    /// Copies a running primary and makes the copy its standby.
+    func copyFromPrimary(_ conninfo: String) async throws(EmbeddedPostgresError) {
+        try await run([
+            folder.binaries.path("pg_basebackup"), "-d", conninfo, "-D", folder.data, "-R", "-c", "fast", "--no-sync",
+        ])
+    }
+
     /// Copies the result of an earlier initdb of the same server from a folder on disk, making it first if need be.
     ///
     /// Many may do so at once: one builds behind a lock, and what it built appears under its name in one step.

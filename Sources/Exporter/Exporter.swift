@@ -16,8 +16,10 @@ package final class Exporter: Service {
     private let socket: ListeningSocket
     private let metrics = HTTPMetrics()
     private let pages: PageCache
+    private let discovery: SingleFlight<String>
     private let readiness: SingleFlight<Readiness>
     private let pageWishes: AsyncStream<PageKey>
+    private let discoveryWishes: AsyncStream<Void>
     private let readinessWishes: AsyncStream<Void>
     private let pageSession: DatabaseSession
     private let probeSession: DatabaseSession
@@ -36,9 +38,12 @@ package final class Exporter: Service {
         // Unbounded: of each page one wish is under way, and none may be lost.
         let (pageWishes, pageWish) = AsyncStream<PageKey>.makeStream(bufferingPolicy: .unbounded)
         let (readinessWishes, readinessWish) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let (discoveryWishes, discoveryWish) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         self.pageWishes = pageWishes
+        self.discoveryWishes = discoveryWishes
         self.readinessWishes = readinessWishes
         pages = PageCache { key in SingleFlight(lifetime: configuration.cacheLifetime) { pageWish.yield(key) } }
+        discovery = SingleFlight(lifetime: configuration.cacheLifetime) { discoveryWish.yield() }
         readiness = SingleFlight(lifetime: .seconds(1)) { readinessWish.yield() }
         pageSession = DatabaseSession(configuration.database)
         probeSession = DatabaseSession(configuration.database)
@@ -62,6 +67,7 @@ package final class Exporter: Service {
         log.info("exporter listening", ["host": configuration.host, "port": "\(port)"])
         await withTaskGroup(of: Void.self) { group in
             group.addTask { for await key in self.pageWishes { await self.renderPage(key) } }
+            group.addTask { for await _ in self.discoveryWishes { await self.findTargets() } }
             group.addTask { for await _ in self.readinessWishes { await self.askReadiness() } }
             await shutdown.wait()
             group.cancelAll()
@@ -73,13 +79,15 @@ package final class Exporter: Service {
 
     private var routes: Routes {
         Routes(
-            pages: pages, readiness: readiness, metrics: metrics, registry: registry,
-            scrapes: Slots(configuration.scrapeLimit), waitLimit: configuration.renderLimit + .seconds(1))
+            pages: pages, discovery: discovery, readiness: readiness, metrics: metrics, registry: registry,
+            scrapes: Slots(configuration.scrapeLimit), waitLimit: configuration.renderLimit + .seconds(1),
+            externalAddress: configuration.externalURL?.address)
     }
 
     /// Stops the server on a thread of its own: libmicrohttpd blocks until its threads are gone.
     private func stop(_ server: HTTPServer) async {
         pages.stop()
+        discovery.stop()
         readiness.stop()
         await withCheckedContinuation { continuation in
             do {
@@ -99,28 +107,47 @@ package final class Exporter: Service {
     private func renderPage(_ key: PageKey) async {
         let start = Monotonic.now()
         let builder = MetricsPageBuilder()
-        let families = registry.families()
+        // The process's own figures are on the page without a server.
+        let families = key.server == nil ? registry.families() : []
         // The store must not repeat a family that the process writes itself.
         let names = "{" + families.map(\.name).joined(separator: ",") + "}"
         do {
             let connection = try await pageSession.connection()
             try await connection.stream(
-                "select monitoring.export_metrics_prometheus_lines(excluded_names => $1::text[], format => $2)",
-                [names, key.format.rawValue],
-                timeout: configuration.renderLimit
+                """
+                select monitoring.export_metrics_prometheus_lines(
+                    excluded_names => $1::text[], server => $2, format => $3)
+                """,
+                [names, key.server, key.format.rawValue], timeout: configuration.renderLimit
             ) { row in
                 if let lines = row[0] { builder.add(lines) }
             }
-            for family in registry.families() { builder.add(family.text(key.format)) }
+            for family in key.server == nil ? registry.families() : [] { builder.add(family.text(key.format)) }
             builder.add(key.format.ending)
             let page = builder.finished()
             metrics.rendered(seconds: (Monotonic.now() - start).inSeconds, bytes: page.plainCount)
             pages.flight(key).finish(page)
             noteDatabase(isUp: true, reason: "")
+        } catch let error as PostgresError where error.sqlState == Self.unknownServer {
+            pages.flight(key).finish(.unknownServer)
         } catch {
             metrics.renderFailed()
             pages.flight(key).fail(Self.reason(error))
             noteDatabase(isUp: false, reason: "\(error)")
+        }
+    }
+
+    private func findTargets() async {
+        do {
+            let connection = try await probeSession.connection()
+            let url = configuration.externalURL
+            let answer = try await connection.query(
+                "select monitoring.http_sd($1, $2, $3)",
+                [Self.ownAddress, (url?.path ?? "") + "/metrics", url?.scheme ?? "http"],
+                timeout: configuration.renderLimit)
+            discovery.finish(answer.scalar ?? "[]")
+        } catch {
+            discovery.fail(Self.reason(error))
         }
     }
 
@@ -149,6 +176,10 @@ package final class Exporter: Service {
         }
     }
 
+    /// Stands in the list of targets for the address that a client uses; no server's name holds the sign.
+    static let ownAddress = "@"
+    /// The code for a server's name that the store does not know.
+    private static let unknownServer = "PV607"
     /// Schema, table or function that does not exist.
     private static let missingObject: Set<String> = ["3F000", "42P01", "42883"]
 

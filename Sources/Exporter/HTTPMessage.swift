@@ -6,6 +6,8 @@ struct HTTPRequest: Sendable {
     var acceptsGzip = false
     /// The form in which the client wants metrics.
     var format = ExpositionFormat.prometheus
+    /// The host and port that the client asked, as it names them.
+    var host: String?
 
     /// Reads an Accept-Encoding header: gzip is named, or anything is, and not with weight zero.
     static func acceptsGzip(header: String?) -> Bool {

@@ -30,7 +30,8 @@ final class HTTPMetrics: MetricSource {
 
     /// One exchange ended; a path that is not served counts as `other`, so that clients cannot make series.
     func observe(path: String, status: UInt32, seconds: Double) {
-        let path = Routes.paths.contains(path) ? path : "other"
+        let shown = Routes.server(in: path) == nil || Routes.paths.contains(path) ? path : Routes.serverPath
+        let path = Routes.paths.contains(shown) ? shown : "other"
         state.withLock { state in
             state.requests[Exchange(path: path, status: status), default: 0] += 1
             var times = state.times[path] ?? Times()

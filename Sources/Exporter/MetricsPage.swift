@@ -9,7 +9,14 @@ struct MetricsPage: Sendable {
     /// The size of the text in bytes.
     let plainCount: Int
 
-    fileprivate init(_ packer: GzipPacker) {
+    /// Whether it stands for a server that nobody knows.
+    let isOfUnknownServer: Bool
+
+    /// What is kept in place of a page for a server that nobody knows.
+    static let unknownServer = MetricsPage(GzipPacker(), isOfUnknownServer: true)
+
+    fileprivate init(_ packer: GzipPacker, isOfUnknownServer: Bool = false) {
+        self.isOfUnknownServer = isOfUnknownServer
         chunks = packer.chunks
         packedCount = chunks.reduce(0) { $0 + $1.count }
         plainCount = packer.plainCount

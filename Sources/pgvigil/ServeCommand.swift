@@ -6,6 +6,7 @@ import Migrations
 import Postgres
 import Runtime
 import Scheduling
+import Secrets
 
 /// Starts everything, waits for the wish to stop, and ends everything in turn.
 struct ServeCommand {
@@ -72,6 +73,7 @@ struct ServeCommand {
     // MARK: Serving
 
     private func serve(conninfo: String, _ jobs: JobsFile?) async throws -> ExitStatus {
+        let secrets = try secretOpener()
         let exporter = try makeExporter(conninfo, schemaVersion: try Self.newestMigration())
         if settings.embeddedDirectory == nil { try await prepareSchema(conninfo) }
         try await warnOfSuperuser(conninfo)
@@ -82,13 +84,18 @@ struct ServeCommand {
             configuration: PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil collector"),
             instanceID: scheduler.instance.description, sessions: settings.collectSessions, shutdown: shutdown, log: log
         )
+        let targets = TargetCollectionService(
+            configuration: PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil targets"),
+            secrets: secrets, instanceID: scheduler.instance.description, sessions: settings.targetSessions,
+            hasPasswordVariable: ProcessEnvironment.variables()["PGPASSWORD"] != nil, shutdown: shutdown, log: log)
         exporter.registry.add(SchedulerMetrics(scheduler: scheduler))
         invocation.onReload { [log] in
             log.info("reload asked for")
             scheduler.reload()
         }
         let group = ServiceGroup(
-            services: [exporter, scheduler, collection], shutdown: shutdown, drainLimit: settings.drain + .seconds(8),
+            services: [exporter, scheduler, collection, targets], shutdown: shutdown,
+            drainLimit: settings.drain + .seconds(8),
             log: log)
         manager.notify(.ready)
         log.info("serving", ["version": Program.version, "url": "http://\(settings.address.host):\(exporter.port)/"])
@@ -102,6 +109,15 @@ struct ServeCommand {
         }
         log.info("stopped")
         return .ok
+    }
+
+    /// Without keys the service serves all the same; secrets then wait for one.
+    private func secretOpener() throws(CommandFault) -> SecretOpener {
+        do throws(SecretFault) {
+            return try SecretOpener(invocation.keySource)
+        } catch {
+            throw CommandFault(error)
+        }
     }
 
     /// Jobs run with the rights of this login: who may schedule one could do all that a superuser may.
@@ -122,6 +138,7 @@ struct ServeCommand {
                 conninfo: conninfo, applicationName: "pgvigil exporter", connectTimeout: .seconds(5)),
             version: Program.version, schemaVersion: schemaVersion)
         configuration.cacheLifetime = settings.pageCache
+        configuration.externalURL = settings.externalURL
         do {
             return try Exporter(configuration, shutdown: invocation.shutdown, log: log)
         } catch {

@@ -42,7 +42,7 @@ import Testing
     }
 
     /// Asks Prometheus until the expression yields something.
-    private static func wait(for expression: String, _ port: UInt16) async throws {
+    static func wait(for expression: String, _ port: UInt16) async throws {
         let encoded = expression.utf8.map { byte in
             let scalar = Unicode.Scalar(byte)
             let isPlain = ("a"..."z").contains(scalar) || ("0"..."9").contains(scalar) || scalar == "_"

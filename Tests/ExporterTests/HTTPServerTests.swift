@@ -19,7 +19,8 @@ import Testing
         let readiness = SingleFlight<Readiness>(lifetime: .seconds(60)) {}
         readiness.finish(.notReady("the schema is at 0001"))
         let routes = Routes(
-            pages: PageCache { _ in pages }, readiness: readiness, metrics: metrics, registry: registry,
+            pages: PageCache { _ in pages }, discovery: SingleFlight(lifetime: .zero) {}, readiness: readiness,
+            metrics: metrics, registry: registry,
             scrapes: Slots(scrapes),
             waitLimit: waitLimit)
         let usual = ConnectionTable.Limits(

@@ -73,9 +73,11 @@ select is(
     '[
         {"targets": ["host:9877"], "labels": {"__metrics_path__": "/metrics", "__scheme__": "http", "__meta_pgvigil_server": "local"}},
         {"targets": ["host:9877"],
-            "labels": {"__metrics_path__": "/metrics/north", "__scheme__": "http", "__meta_pgvigil_server": "north"}},
+            "labels": {"__metrics_path__": "/metrics/north", "__scheme__": "http", "__meta_pgvigil_server": "north",
+                "instance": "north"}},
         {"targets": ["host:9877"],
-            "labels": {"__metrics_path__": "/metrics/south", "__scheme__": "http", "__meta_pgvigil_server": "south"}}
+            "labels": {"__metrics_path__": "/metrics/south", "__scheme__": "http", "__meta_pgvigil_server": "south",
+                "instance": "south"}}
     ]'::jsonb, 'Prometheus is told of all of them');
 select is(monitoring.http_sd('h:1', '/m', 'https') #>> '{1,labels,__metrics_path__}', '/m/north', 'where they are');
 select is(monitoring.http_sd('h:1', '/m', 'https') #>> '{1,labels,__scheme__}', 'https', 'and how they are asked for');

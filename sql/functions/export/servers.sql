@@ -41,7 +41,8 @@ comment on function monitoring.export_servers() is
     'Names of the targets that have a page of their own, export_metrics_prometheus(server), for the caller.';
 
 -- The pages as Prometheus' HTTP service discovery takes them: this server's, and each target's.
--- Units: address is HOST:PORT of the service. The label server is in the series, so it is none of the target's here.
+-- Units: address is HOST:PORT of the service. The label server is in the series, so it is none of the target's here;
+-- the label instance is its name, so that what Prometheus itself says of each page (up) is told apart.
 create or replace function monitoring.http_sd(
     address text, base_path text default '/metrics', scheme text default 'http')
 returns jsonb
@@ -51,10 +52,11 @@ as $$
     select jsonb_agg(
         jsonb_build_object(
             'targets', jsonb_build_array(http_sd.address),
-            'labels', jsonb_build_object(
+            'labels', jsonb_strip_nulls(jsonb_build_object(
                 '__metrics_path__', http_sd.base_path || page.suffix,
                 '__scheme__', http_sd.scheme,
-                '__meta_pgvigil_server', page.name))
+                '__meta_pgvigil_server', page.name,
+                'instance', case when page.suffix <> '' then page.name end)))
         order by page.suffix)
     from (
         select '' as suffix, 'local' as name

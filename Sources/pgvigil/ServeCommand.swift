@@ -36,6 +36,7 @@ struct ServeCommand {
             let administrator = cluster.conninfo(database: Self.database)
             try await prepareSchema(administrator)
             try await Self.createServiceRole(administrator)
+            try await Self.createStatementStatistics(administrator)
             let status = try await serve(
                 conninfo: cluster.conninfo(database: Self.database, user: Self.serviceRole), jobs)
             await cluster.stop()
@@ -67,6 +68,17 @@ struct ServeCommand {
         // An earlier start may have made it.
         let exists = try await connection.query("select to_regrole($1) is not null", [serviceRole]).first?[0] == "t"
         if !exists { try await connection.execute("create role \(serviceRole) login in role monitoring_service") }
+        await connection.close()
+    }
+
+    /// An embedded server loads the library of pg_stat_statements when it is installed; its SQL objects belong to it.
+    private static func createStatementStatistics(_ conninfo: String) async throws {
+        let connection = try await PostgresConnection.connect(
+            PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil serve"))
+        let isLoaded = try await connection.query(
+            "select current_setting('shared_preload_libraries') ~ 'pg_stat_statements'"
+        ).first?[0]
+        if isLoaded == "t" { try await connection.execute("create extension if not exists pg_stat_statements") }
         await connection.close()
     }
 

@@ -179,14 +179,12 @@ grant execute on function
     monitoring_internal.store_collection(
         integer, integer, bigint, bigint[], bigint[], bigint[], text[], text[], text[], text[], text[]),
     monitoring_internal.report_target_failure(integer, integer, bigint, text, text) to monitoring_service;
--- What "pgvigil targets" does for an administrator; a sealed secret is of no use without the service's keys.
+-- What "pgvigil targets" does. No administrator gets a sealed secret: "test" and "rotate --reseal" are the service's.
 grant execute on function monitoring_internal.list_targets() to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
-grant execute on function
-    monitoring_internal.tenant_id_of(text), monitoring_internal.target_secret(text),
-    monitoring_internal.main_target_database(text), monitoring_internal.open_target(integer),
-    monitoring_internal.target_facts_query(), monitoring_internal.report_target_facts(integer, bigint, jsonb) to
+grant execute on function monitoring_internal.tenant_id_of(text), monitoring_internal.target_connection(text) to
     monitoring_admin;
+grant execute on function monitoring_internal.target_secret(text) to monitoring_service;
 grant execute on function monitoring_internal.describe_target(text) to monitoring_admin, monitoring_service;
 
 

@@ -130,8 +130,8 @@ private struct TargetCommand {
             try await reseal(name, try invocation.keys())
         } else {
             let conninfo = try connectionText()
-            let present = try await query("select * from monitoring_internal.target_secret($1)", [name]).single()
-            let sealed = try await sealed(name, conninfo ?? present["conninfo"] ?? "") ?? ""
+            let present = try await query("select monitoring_internal.target_connection($1)", [name]).scalar ?? ""
+            let sealed = try await sealed(name, conninfo ?? present) ?? ""
             _ = try await query(
                 "select monitoring.set_target($1, conninfo => $2, sealed_secret => $3)", [name, conninfo, sealed])
         }

@@ -60,6 +60,17 @@ struct Watch {
     let folder: TemporaryFolder
     let keyFile: String
 
+    /// The login of the service: a plain member of monitoring_service.
+    var service: String { login("service") }
+    /// The login of an administrator who may not open secrets.
+    var admin: String { login("admin") }
+    /// The login of whoever looks after targets: both of these.
+    var operators: String { login("operators") }
+
+    private func login(_ name: String) -> String {
+        database.cluster.conninfo(database: database.name, user: "\(name)_of_\(database.name)")
+    }
+
     /// Runs `body` with a fresh store and a key; every collector is due often.
     static func with<R>(_ body: @escaping (Watch) async throws -> R) async throws -> R {
         try await TestDatabase.withDatabase { database in
@@ -67,6 +78,13 @@ struct Watch {
             let watch = Watch(database: database, folder: folder, keyFile: "\(folder.path)/key")
             try await watch.succeed(["key", "new", "--output", watch.keyFile])
             let connection = try await database.connect()
+            let logins = [
+                "service": "monitoring_service", "admin": "monitoring_admin",
+                "operators": "monitoring_admin, monitoring_service",
+            ]
+            for (name, roles) in logins {
+                try await connection.execute("create role \(name)_of_\(database.name) login in role \(roles)")
+            }
             for (name, value) in [
                 ("targets.retry_limit", "2s"), ("targets.connect_timeout", "2s"), ("targets.facts_every", "2s"),
             ] {
@@ -75,8 +93,15 @@ struct Watch {
             try await connection.execute(
                 "update monitoring.collectors set custom_every = '1s' where name in ('instance', 'activity', 'database')"
             )
-            await connection.close()
-            return try await body(watch)
+            do {
+                let result = try await body(watch)
+                for name in logins.keys { try await connection.execute("drop role \(name)_of_\(database.name)") }
+                await connection.close()
+                return result
+            } catch {
+                await connection.close()
+                throw error
+            }
         }
     }
 
@@ -84,7 +109,7 @@ struct Watch {
     func targets(_ arguments: [String]) async throws -> CommandLineProgram.Report {
         try await CommandLineProgram.run(
             ["targets"] + arguments,
-            environment: ["PGVIGIL_DSN": database.conninfo, "PGVIGIL_KEY_FILE": keyFile])
+            environment: ["PGVIGIL_DSN": operators, "PGVIGIL_KEY_FILE": keyFile])
     }
 
     /// Adds a server, its password from a file.
@@ -100,7 +125,7 @@ struct Watch {
     @discardableResult
     func succeed(_ arguments: [String], sourceLocation: SourceLocation = #_sourceLocation) async throws -> String {
         let report = try await CommandLineProgram.run(
-            arguments, environment: ["PGVIGIL_DSN": database.conninfo, "PGVIGIL_KEY_FILE": keyFile])
+            arguments, environment: ["PGVIGIL_DSN": operators, "PGVIGIL_KEY_FILE": keyFile])
         #expect(report.ending == .exited(0), "\(report.errors)", sourceLocation: sourceLocation)
         return report.output
     }
@@ -109,7 +134,7 @@ struct Watch {
     func serving<R>(
         _ more: [String] = [], _ body: (ServeProcess, UInt16) async throws -> R
     ) async throws -> R {
-        try await ServeProcess.with(["--dsn", database.conninfo, "--key-file", keyFile] + more, body)
+        try await ServeProcess.with(["--dsn", service, "--key-file", keyFile] + more, body)
     }
 
     /// The first value of a query on the store.

@@ -129,13 +129,13 @@ struct TargetTests {
                 #expect(wrong.ending == .exited(5))
                 #expect(wrong.errors.contains("pgvigil targets rotate north"), "\(wrong.errors)")
                 let keyless = try await CommandLineProgram.run(
-                    ["targets", "test", "north"], environment: ["PGVIGIL_DSN": watch.database.conninfo])
+                    ["targets", "test", "north"], environment: ["PGVIGIL_DSN": watch.operators])
                 #expect(keyless.ending == .exited(21), "\(keyless.errors)")
                 let other = "\(watch.folder.path)/other"
                 try await watch.succeed(["key", "new", "--output", other])
                 let locked = try await CommandLineProgram.run(
                     ["targets", "test", "north", "--key-file", other],
-                    environment: ["PGVIGIL_DSN": watch.database.conninfo])
+                    environment: ["PGVIGIL_DSN": watch.operators])
                 #expect(locked.ending == .exited(21))
                 #expect(locked.errors.contains("which is not among the keys given"), "\(locked.errors)")
                 #expect(try await watch.targets(["test", "nobody"]).errors.contains("does not exist"))
@@ -166,6 +166,16 @@ struct TargetTests {
                 let alone = try watch.folder.write(new, to: "alone")
                 chmod(alone, 0o600)
                 try await watch.succeed(["targets", "test", "south", "--key-file", alone])
+                // An administrator who may not open secrets can still store one.
+                let file = try watch.folder.write(RemoteServer.password, to: "again")
+                let stored = try await CommandLineProgram.run(
+                    ["targets", "rotate", "south", "--password-file", file],
+                    environment: ["PGVIGIL_DSN": watch.admin, "PGVIGIL_KEY_FILE": alone])
+                #expect(stored.ending == .exited(0), "\(stored.errors)")
+                let opened = try await CommandLineProgram.run(
+                    ["targets", "test", "south"],
+                    environment: ["PGVIGIL_DSN": watch.admin, "PGVIGIL_KEY_FILE": alone])
+                #expect(opened.errors.contains("42501"), "\(opened.errors)")
             }
         }
     }

@@ -16,6 +16,10 @@ select results_eq(
     $$select 'host=db.example user=watcher', 'pgvigil:v1:0123abcd:AAAA',
         monitoring.target_seal_context('north', 'host=db.example user=watcher')$$,
     'what a secret is sealed for is what it will be opened for');
+select is(
+    monitoring_internal.target_connection('north'), 'host=db.example user=watcher', 'how it is reached can be asked for');
+select throws_ok(
+    $$select monitoring_internal.target_connection('south')$$, 'PV607', null, 'of a target that is there');
 select throws_ok(
     $$select * from monitoring_internal.target_secret('south')$$, 'PV607', null, 'an unknown name has no secret');
 select throws_ok(

@@ -1,5 +1,5 @@
 -- collect/target_show.sql: what the command line shows of targets, and what it needs to seal their secrets anew.
--- Owns list_targets, describe_target, target_secret. Writes nothing.
+-- Owns list_targets, describe_target, target_connection, target_secret. Writes nothing.
 -- Concurrency: reads at one snapshot; any number of callers at once.
 
 -- The servers that are watched besides this one, as the caller may see them.
@@ -76,6 +76,21 @@ $$;
 comment on function monitoring_internal.describe_target(text) is
     'What a target said of itself when it was asked last, its databases, and what collectors lack there with the '
     'statement that mends it; PV607 when there is no such target.';
+
+-- How a target is reached: what a new secret of it is sealed for.
+-- Raises: PV607.
+create or replace function monitoring_internal.target_connection(p_name text)
+returns text
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select target.conninfo
+    from monitoring.targets as target
+    where target.target_id = monitoring_internal.require_target(p_name);
+$$;
+
+comment on function monitoring_internal.target_connection(text) is
+    'The connection string of a target, without any secret; PV607 when there is no such target.';
 
 -- What is needed to seal a target's secret anew.
 -- Raises: PV607.

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What networks and servers do to a service that watches many of them.
-@Suite("Other servers in trouble", .timeLimit(.minutes(5)))
+@Suite("Other servers in trouble", .serialized, .timeLimit(.minutes(5)))
 struct TargetFaultTests {
     /// The number of collections of a target that went well.
     private static func collected(_ name: String) -> String {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Pages of single servers, and how Prometheus finds them.
-@Suite("Pages of other servers", .timeLimit(.minutes(3)))
+@Suite("Pages of other servers", .serialized, .timeLimit(.minutes(3)))
 struct TargetPrometheusTests {
     @Test("a real Prometheus finds every server by service discovery and scrapes each one's page")
     func discovery() async throws {

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Other servers, watched over TCP by a role with pg_monitor and nothing installed there.
-@Suite("Other servers", .timeLimit(.minutes(5)))
+@Suite("Other servers", .serialized, .timeLimit(.minutes(5)))
 struct TargetTests {
     @Test("a server with a password, pg_monitor and several databases is measured, each of its series with `server`")
     func measured() async throws {

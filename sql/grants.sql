@@ -86,6 +86,7 @@ grant execute on function
     monitoring_internal.tick(integer), monitoring_internal.claim_runs(uuid, integer[], timestamptz[]),
     monitoring_internal.claim_due(uuid, integer[], timestamptz[]), monitoring_internal.release_run(bigint, bigint),
     monitoring_internal.abandon_run(bigint, bigint), monitoring_internal.start_run(bigint, bigint),
+    monitoring_internal.bind_run(bigint, bigint, integer, timestamptz), monitoring_internal.held_backends(uuid),
     monitoring_internal.finish_run(bigint, bigint, bigint, double precision),
     monitoring_internal.fail_run(bigint, bigint, text, text, text, text, double precision) to monitoring_service;
 

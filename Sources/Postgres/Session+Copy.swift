@@ -72,11 +72,24 @@ extension Session {
         }
     }
 
-    /// Ends a COPY that nobody asked for: tells the server that no data will come, reads away what it sends.
-    func abandonCopy() {
+    /// Ends a COPY that nobody asked for: tells the server that no data will come and none is wanted, reads away the rest.
+    func abandonCopy(_ flight: inout Flight) throws(PostgresError) {
         _ = PQputCopyEnd(connection, "COPY was not expected")
+        stop(&flight)
+        try flush(&flight)
         var buffer: UnsafeMutablePointer<CChar>?
-        while PQgetCopyData(connection, &buffer, 0) > 0 { PQfreemem(buffer) }
+        while !isBroken {
+            try checkInterruption(&flight)
+            let length = PQgetCopyData(connection, &buffer, 1)
+            if length > 0 {
+                PQfreemem(buffer)
+            } else if length == 0 {
+                try wait(POLLIN, &flight)
+                consumeInput()
+            } else {
+                break
+            }
+        }
     }
 
     /// Sends the statement and waits until the server is ready to copy.
@@ -89,8 +102,8 @@ extension Session {
         if result.status == expected { return }
         var error = PostgresError(kind: .usage, attempted: flight.attempted, message: "the statement is no \(name)")
         if result.isError { error = result.error(attempted: flight.attempted, isConnectionLost: isBroken) }
-        if result.isCopy { abandonCopy() }
-        while let more = try nextResult(&flight) { if more.isCopy { abandonCopy() } }
+        if result.isCopy { try abandonCopy(&flight) }
+        while let more = try nextResult(&flight) { if more.isCopy { try abandonCopy(&flight) } }
         try finish(&flight, error)
     }
 

@@ -61,7 +61,8 @@ extension Session {
             if result.isError {
                 first = first ?? result.error(attempted: flight.attempted, isConnectionLost: isLost)
             } else if result.isCopy {
-                first = first ?? leaveCopy(flight.attempted)
+                let misuse = try leaveCopy(&flight)
+                first = first ?? misuse
             } else {
                 take(result)
             }
@@ -89,9 +90,9 @@ extension Session {
     private var isLost: Bool { isBroken || PQstatus(connection) == CONNECTION_BAD }
 
     /// Ends a COPY that nobody asked for through the COPY calls.
-    func leaveCopy(_ attempted: String) -> PostgresError {
-        abandonCopy()
-        return PostgresError(kind: .usage, attempted: attempted, message: "COPY needs copyIn or copyOut")
+    func leaveCopy(_ flight: inout Flight) throws(PostgresError) -> PostgresError {
+        try abandonCopy(&flight)
+        return PostgresError(kind: .usage, attempted: flight.attempted, message: "COPY needs copyIn or copyOut")
     }
 }
 

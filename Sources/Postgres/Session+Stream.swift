@@ -13,7 +13,8 @@ extension Session {
             if result.isError {
                 first = first ?? result.error(attempted: flight.attempted, isConnectionLost: isBroken)
             } else if result.isCopy {
-                first = first ?? leaveCopy(flight.attempted)
+                let misuse = try leaveCopy(&flight)
+                first = first ?? misuse
             } else if result.hasSingleRow, refusal == nil {
                 let shared = header.orMake(result.header)
                 do {

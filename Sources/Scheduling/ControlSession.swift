@@ -31,9 +31,16 @@ struct ControlSession: Sendable {
                 "select * from monitoring_internal.claim_due($1, $2, $3)", [instance.description, backends, starts]))
     }
 
-    /// Says that the service lives and still works on what it holds.
-    func extendLeases() async throws(PostgresError) {
-        _ = try await call("select monitoring_internal.extend_leases($1)", [instance.description])
+    /// Says that the service lives and still works on what it holds; returns how long its leases last from now on.
+    ///
+    /// An answer that comes after `remaining` comes too late.
+    func extendLeases(within remaining: Duration?) async throws(PostgresError) -> Duration {
+        let rows = try await connection.query(
+            """
+            select monitoring_internal.extend_leases($1) as extended,
+                floor(extract(epoch from monitoring_internal.setting_interval('scheduling.lease')) * 1000)::bigint as ms
+            """, [instance.description], timeout: min(Self.limit, max(remaining ?? Self.limit, .seconds(1))))
+        return .milliseconds(try rows.single().decode("ms", as: Int64.self))
     }
 
     /// Settles the runs of lost sessions, of this service and any other.
@@ -59,9 +66,11 @@ struct ControlSession: Sendable {
             [jobs.source, String(jobs.generation), jobs.json])
     }
 
-    /// Cancels what a backend of ours executes.
-    func cancel(backendPID: Int32) async throws(PostgresError) {
-        _ = try await call("select pg_catalog.pg_cancel_backend($1)", [String(backendPID)])
+    /// Cancels whatever backends execute for this service.
+    func cancelAll() async throws(PostgresError) {
+        _ = try await call(
+            "select pg_catalog.pg_cancel_backend(pid) from monitoring_internal.held_backends($1) as pid",
+            [instance.description])
     }
 
     /// Says that no new runs are taken.

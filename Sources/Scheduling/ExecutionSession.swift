@@ -27,8 +27,15 @@ final class ExecutionSession: Sendable {
     let backendPID: Int32
     let backendStartedAt: String
 
-    private init(connection: PostgresConnection, backendPID: Int32, backendStartedAt: String) {
+    /// How it was opened: sessions with other databases are opened alike.
+    private let configuration: PostgresConfiguration
+
+    private init(
+        connection: PostgresConnection, configuration: PostgresConfiguration, backendPID: Int32,
+        backendStartedAt: String
+    ) {
         self.connection = connection
+        self.configuration = configuration
         self.backendPID = backendPID
         self.backendStartedAt = backendStartedAt
     }
@@ -40,7 +47,7 @@ final class ExecutionSession: Sendable {
             "select * from monitoring_internal.session_identity()", timeout: Self.grace
         ).single()
         return ExecutionSession(
-            connection: connection, backendPID: try row.decode("backend_pid"),
+            connection: connection, configuration: configuration, backendPID: try row.decode("backend_pid"),
             backendStartedAt: try row.decode("backend_started_at"))
     }
 
@@ -48,6 +55,10 @@ final class ExecutionSession: Sendable {
     func execute(_ run: ClaimedRun) async -> Outcome {
         var startedAt: ContinuousClock.Instant?
         do {
+            guard run.target.isEmpty else {
+                try await runElsewhere(run, &startedAt)
+                return .succeeded
+            }
             switch run.mode {
             case .transaction: try await runInTransaction(run, &startedAt)
             case .procedure, .maintenance: try await runAtTopLevel(run, &startedAt)
@@ -91,6 +102,60 @@ final class ExecutionSession: Sendable {
             "reset role; select pg_catalog.pg_advisory_unlock_all(); "
                 + "select monitoring_internal.finish_run(\(run.id), \(run.fence), \(affectedRows), \(elapsed)); "
                 + Self.reset, timeout: Self.grace)
+    }
+
+    /// A run in another database of the cluster, on a session of its own; its end is written here, afterwards.
+    private func runElsewhere(
+        _ run: ClaimedRun, _ startedAt: inout ContinuousClock.Instant?
+    ) async throws(PostgresError) {
+        let there = try await openElsewhere(run.target)
+        let result: Result<(rows: Int, elapsed: Double), PostgresError>
+        do throws(PostgresError) {
+            result = .success(try await execute(run, there, &startedAt))
+        } catch {
+            result = .failure(error)
+        }
+        await there.close()
+        let (rows, elapsed) = try result.get()
+        try await connection.execute(
+            "select monitoring_internal.finish_run(\(run.id), \(run.fence), \(rows), \(elapsed)); " + Self.reset,
+            timeout: Self.grace)
+    }
+
+    private func openElsewhere(_ database: String) async throws(PostgresError) -> PostgresConnection {
+        do {
+            return try await PostgresConnection.connect(
+                PostgresConfiguration(
+                    conninfo: configuration.conninfo,
+                    overrides: configuration.overrides.merging(["dbname": database]) { $1 },
+                    password: configuration.password, applicationName: configuration.applicationName))
+        } catch {
+            // Nothing was begun: a failure of the run, not a lost session.
+            var failure = error
+            if failure.kind == .connection { failure.kind = .server }
+            failure.sqlState = failure.sqlState ?? "08001"
+            failure.isConnectionLost = false
+            throw failure
+        }
+    }
+
+    private func execute(
+        _ run: ClaimedRun, _ there: PostgresConnection, _ startedAt: inout ContinuousClock.Instant?
+    ) async throws(PostgresError) -> (rows: Int, elapsed: Double) {
+        let backend = try await there.query(
+            "select pid, backend_start from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())",
+            timeout: Self.grace
+        ).single()
+        let prologue = try await connection.query(
+            "select monitoring_internal.bind_run($1, $2, $3, $4)",
+            [String(run.id), String(run.fence), backend["pid"], backend["backend_start"]], timeout: Self.grace
+        ).scalar
+        try await there.execute(prologue ?? "", timeout: Self.grace)
+        let start = Monotonic.now()
+        startedAt = start
+        let rows = try await there.run(run.command, timeout: run.timeout + Self.grace)
+        if run.mode == .transaction { try await there.execute("commit", timeout: run.timeout + Self.grace) }
+        return (rows, start.duration(to: Monotonic.now()).inSeconds * 1000)
     }
 
     private func fail(

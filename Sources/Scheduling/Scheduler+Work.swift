@@ -4,7 +4,7 @@ import Runtime
 extension Scheduler {
     /// Executes one run and gives its session back.
     func execute(_ run: ClaimedRun, on session: ExecutionSession) async {
-        let outcome = await session.execute(run)
+        let outcome = await outcome(of: run, on: session)
         pool.give(back: run, isReusable: outcome != .unknown)
         note(outcome, of: run)
         if outcome == .unknown {
@@ -12,6 +12,24 @@ extension Scheduler {
             await settle(run)
         }
         if state.withLock({ $0.isSaturated }) || outcome == .unknown || shutdown.isRequested { wakeup.signal() }
+    }
+
+    /// Executes a run; stops it when the leases of this service lapse before it has ended.
+    private func outcome(of run: ClaimedRun, on session: ExecutionSession) async -> ExecutionSession.Outcome {
+        let cutOff = state.withLock { $0.cutOff }
+        return await withTaskGroup(of: ExecutionSession.Outcome?.self) { group in
+            group.addTask { await session.execute(run) }
+            group.addTask {
+                await cutOff.wait()
+                return nil
+            }
+            var outcome: ExecutionSession.Outcome?
+            for await end in group {
+                group.cancelAll()
+                outcome = outcome ?? end
+            }
+            return outcome ?? .unknown
+        }
     }
 
     /// Opens one more execution session; the scheduler goes on with those it has when that fails.
@@ -31,14 +49,40 @@ extension Scheduler {
     func beat() async {
         while (try? await clock.sleep(for: settings.heartbeatInterval)) != nil {
             for session in pool.removeIdle() { await session.connection.close() }
-            guard let control = state.withLock({ $0.control }), control.connection.isOpen else { continue }
-            do throws(PostgresError) {
-                try await control.extendLeases()
-                await reap(control)
-            } catch {
-                log.warning("heartbeat failed", ["error": error.description])
-            }
+            if let control = state.withLock({ $0.control }), control.connection.isOpen { await beat(control) }
+            giveUpLapsedRuns()
         }
+    }
+
+    private func beat(_ control: ControlSession) async {
+        let start = Monotonic.now()
+        do throws(PostgresError) {
+            let lease = try await control.extendLeases(
+                within: state.withLock { $0.leasesEnd }.map { start.duration(to: $0) })
+            // A service that was frozen meanwhile has lost its runs already: the new end is not theirs.
+            giveUpLapsedRuns()
+            state.withLock { $0.leasesEnd = start + lease }
+            await reap(control)
+        } catch {
+            log.warning("heartbeat failed", ["error": error.description])
+        }
+    }
+
+    /// Stops what executes once its lease may be over: another service may execute it from then on.
+    private func giveUpLapsedRuns() {
+        let lapsed = state.withLock { state -> GracefulShutdown? in
+            guard let end = state.leasesEnd, end <= Monotonic.now() + settings.heartbeatInterval / 4 else { return nil }
+            defer {
+                state.cutOff = GracefulShutdown()
+                state.leasesEnd = nil
+            }
+            return state.cutOff
+        }
+        guard let lapsed else { return }
+        if pool.busyCount > 0 {
+            log.warning("out of touch for too long, giving up the jobs at work", ["runs": "\(pool.busyCount)"])
+        }
+        lapsed.request()
     }
 
     /// Settles what lost sessions left behind, whoever's they were.
@@ -90,9 +134,11 @@ extension Scheduler {
             await wakeup.wait(upTo: Monotonic.now().duration(to: deadline), clock: clock)
         }
         guard let control = state.withLock({ $0.control }) else { return }
-        let late = pool.busyBackends
-        if !late.isEmpty { log.warning("drain limit reached, cancelling jobs", ["runs": "\(late.count)"]) }
-        for backend in late { try? await control.cancel(backendPID: backend) }
+        let late = pool.busyCount
+        if late > 0 {
+            log.warning("drain limit reached, cancelling jobs", ["runs": "\(late)"])
+            try? await control.cancelAll()
+        }
         let end = Monotonic.now() + .seconds(5)
         while pool.busyCount > 0, Monotonic.now() < end, !Task.isCancelled {
             await wakeup.wait(upTo: Monotonic.now().duration(to: end), clock: clock)

@@ -28,6 +28,10 @@ package final class Scheduler: Service {
         /// Whether all sessions were at work at the latest turn, so that each freed one is news.
         var isSaturated = false
         var counts = SchedulerCounts()
+        /// Until when the leases of this service hold, by its own clock, as of the latest heartbeat.
+        var leasesEnd: ContinuousClock.Instant?
+        /// Requested, and made anew, when that has come: what still executes is given up.
+        var cutOff = GracefulShutdown()
     }
 
     /// `loadJobs` reads the file of jobs at the start and at each reload; nil leaves the jobs to SQL.
@@ -126,7 +130,10 @@ package final class Scheduler: Service {
             // Ends with the session; that it was lost the next turn will see, and it comes at once.
             do { for try await _ in news { self.wakeup.signal() } } catch { self.wakeup.signal() }
         }
-        state.withLock { $0.control = control }
+        state.withLock { state in
+            state.control = control
+            state.leasesEnd = nil
+        }
         log.info("scheduler is connected", ["instance": instance.description])
         await reap(control)
         return control

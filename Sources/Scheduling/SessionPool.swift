@@ -29,9 +29,6 @@ final class SessionPool: Sendable {
         }
     }
 
-    /// The backends at work.
-    var busyBackends: [Int32] { state.withLock { $0.busy.values.map(\.backendPID) } }
-
     /// How many runs are under way.
     var busyCount: Int { state.withLock { $0.busy.count } }
 

@@ -31,6 +31,25 @@ extension Command {
                 details: ["A service that serves the database starts it within moments."],
                 body: { try await JobsQuery($0).run() }),
             Command(
+                name: "pause", summary: "let no slot of a job start",
+                operands: .upTo(1, "NAME"),
+                options: [
+                    .dsn, .value("for", "TIME", "so long, such as 2h; until it is resumed when not given"),
+                    .value("reason", "TEXT", "why, for those who wonder"),
+                ],
+                details: ["What runs goes on. The slots of a pause end as skipped (paused)."],
+                body: { try await JobsQuery($0).pause() }),
+            Command(
+                name: "resume", summary: "let a paused job go on at its next slot",
+                operands: .upTo(1, "NAME"), options: [.dsn],
+                body: { try await JobsQuery($0).resume() }),
+            Command(
+                name: "cancel", summary: "end the open runs of a job",
+                operands: .upTo(1, "NAME"),
+                options: [.dsn, .value("slot", "TIME", "only those of this slot")],
+                details: ["What executes is cancelled on the server by the service that holds it, within moments."],
+                body: { try await JobsQuery($0).cancel() }),
+            Command(
                 name: "history", summary: "show the latest runs, of one job or of all",
                 operands: .upTo(1, "[NAME]"),
                 options: [
@@ -98,6 +117,36 @@ private struct JobsQuery {
         let name = try requiredName()
         let run = try await rows("select monitoring.run_job($1)", [name]).scalar ?? ""
         Terminal.print("run \(run) of \(name) is asked for; see: pgvigil jobs history \(name)")
+        return .ok
+    }
+
+    func pause() async throws -> ExitStatus {
+        let name = try requiredName()
+        let seconds = try invocation.duration("for").map { "\($0.inSeconds) s" }
+        _ = try await rows(
+            "select monitoring.pause_job($1, clock_timestamp() + $2::interval, $3)",
+            [name, seconds, invocation.value("reason")])
+        Terminal.print("\(name) is paused" + (seconds == nil ? "; it goes on after: pgvigil jobs resume \(name)" : ""))
+        return .ok
+    }
+
+    func resume() async throws -> ExitStatus {
+        let name = try requiredName()
+        let wasPaused = try await rows("select monitoring.resume_job($1)", [name]).scalar == "t"
+        Terminal.print("\(name) " + (wasPaused ? "goes on at its next slot" : "was not paused"))
+        return .ok
+    }
+
+    func cancel() async throws -> ExitStatus {
+        let name = try requiredName()
+        let count =
+            try await rows(
+                "select monitoring.cancel_run($1, $2::timestamptz)", [name, invocation.value("slot")]
+            ).scalar ?? "0"
+        Terminal.print(
+            count == "0"
+                ? "no run of \(name) is open"
+                : "open runs of \(name) to be cancelled: \(count); see: pgvigil jobs history \(name)")
         return .ok
     }
 

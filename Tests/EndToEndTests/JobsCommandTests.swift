@@ -50,6 +50,29 @@ import Testing
         }
     }
 
+    @Test("a job is paused, resumed and cancelled by the command line")
+    func operates() async throws {
+        try await TestDatabase.withDatabase { database in
+            let connection = try await database.connect()
+            _ = try await connection.query("select monitoring.schedule_job('tidy', '@daily', 'select 1')")
+            _ = try await connection.query("select monitoring.run_job('tidy')")
+            for (words, line) in [
+                (["pause", "tidy", "--for", "2h", "--reason", "deploy"], "tidy is paused"),
+                (["pause", "tidy"], "tidy is paused; it goes on after: pgvigil jobs resume tidy"),
+                (["resume", "tidy"], "tidy goes on at its next slot"),
+                (["resume", "tidy"], "tidy was not paused"),
+                (["cancel", "tidy"], "open runs of tidy to be cancelled: 1; see: pgvigil jobs history tidy"),
+                (["cancel", "tidy"], "no run of tidy is open"),
+            ] {
+                let report = try await CommandLineProgram.run(
+                    ["jobs"] + words, environment: ["PGVIGIL_DSN": database.conninfo])
+                #expect(report.ending == .exited(0), "\(report.errors)")
+                #expect(report.lines.first.map { String($0) } == line)
+            }
+            await connection.close()
+        }
+    }
+
     @Test("without the database a file's own faults are told")
     func offline() async throws {
         let folder = try TemporaryFolder()

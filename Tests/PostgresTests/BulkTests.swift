@@ -193,6 +193,20 @@ import Testing
         }
     }
 
+    @Test func `a COPY out that nobody asked for is ended at once, however long it would go on`() async throws {
+        try await TestDatabase.withDatabase(.empty) { database in
+            let connection = try await database.connect()
+            let start = Monotonic.now()
+            let error = await #expect(throws: PostgresError.self) {
+                try await connection.run("copy (select repeat('x', 9000), pg_sleep(0.1) from generate_series(1, 6000)) to stdout")
+            }
+            #expect(error?.kind == .usage)
+            #expect(start.duration(to: Monotonic.now()) < .seconds(60), "600 seconds of rows are not read away")
+            #expect(try await connection.query("select 1").scalar == "1")
+            await connection.close()
+        }
+    }
+
     @Test func `COPY out hands over every byte`() async throws {
         try await TestDatabase.withDatabase(.empty) { database in
             let connection = try await database.connect()

@@ -116,9 +116,9 @@ struct Stage: Sendable {
         }
     }
 
-    /// Asks until the query's value is `expected`, for 20 seconds at most.
+    /// Asks until the query's value is `expected`, for 45 seconds at most.
     func expect(
-        _ sql: String, _ expected: String, within limit: Duration = .seconds(20),
+        _ sql: String, _ expected: String, within limit: Duration = .seconds(45),
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
         let deadline = Monotonic.now() + limit

@@ -124,10 +124,10 @@ from (values
     ('every 20s', 'every 20', '3: "every 20" is not of the form: every 30s (s, min or h)'),
     ('every 20s', 'every 0s', '3: "every 0s" is not of the form: every 30s (s, min or h)'),
     ('collector bad', 'collector worse', '2: the collector is named "worse", its file "bad"'),
-    ('scope instance', 'scope cluster', '4: "scope cluster" is not of the form: scope instance or scope database'),
     ('scope instance', 'scope database',
         '12: a query of scope database has no label datname | collectors/bad.sql:28: a query of scope database has no label '
         'datname'),
+    ('scope instance', 'scope cluster', '4: "scope cluster" is not of the form: scope instance, scope database or scope home'),
     ('tier fast', 'tier quick', '5: "tier quick" is not of the form: tier fast, tier normal or tier slow'),
     ('cap 5', 'cap 5; drop table x', '6: "cap 5; drop table x" is not of the form: cap ROWS'),
     ('needs role pg_monitor', 'needs pg_monitor',

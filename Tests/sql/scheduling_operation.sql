@@ -160,6 +160,12 @@ from monitoring.jobs as job where name = 'wide';
 select pg_temp.turn(4, '2030-01-01 01:00:00Z');
 select is(pg_temp.turn(4, '2030-01-01 01:00:00Z'), format('wide@postgres, wide@%s', current_database()), 'a slot is one run in each');
 select is((select due_total from monitoring.job_slot_balance where name = 'wide'), 2::bigint, 'which count one by one');
+select matches(monitoring_internal.bind_run_at((run).run_id, (run).fence, pg_backend_pid(), now(), '2030-01-01 01:00:00Z'),
+    '^begin; set local statement_timeout = ''300000''; .*pg_try_advisory_xact_lock\(1886876010, [0-9]+\)',
+    'bind_run_at says what to execute there first (run_prologue)')
+from claimed where (run).job_name = 'wide' limit 1;
+select throws_ok($$ select monitoring_internal.bind_run(1, 99, 1, now()) $$, 'PV101', null, 'bind_run refuses a stale fence');
+select is((select count(*) from monitoring_internal.held_backends('00000000-0000-4000-8000-00000000000a')), 2::bigint, 'held_backends');
 select pg_temp.finish('wide', '2030-01-01 01:00:01Z');
 select is(pg_temp.unbalanced(), null, 'and are in the balance');
 update monitoring.jobs set database_match = '^no such database$' where name = 'wide';
@@ -174,6 +180,19 @@ select is(pg_temp.refusal('{"name": "x", "schedule": "@daily", "sql": "vacuum"}'
     'PV103 sql cannot run inside a transaction: set "mode: maintenance"', 'a statement outside transactions wants its mode');
 select is((monitoring_internal.read_job('{"name": "n", "retries": {"attempts": 4}}')).retry_attempts, 4::smallint, 'read_job');
 select is((select count(*) from monitoring.job_leases), 0::bigint, 'nothing is left open');
+
+-- The ledger's end -----------------------------------------------------------------------------------------------------
+insert into monitoring.job_runs (job_id, slot, run_id, trigger, status, first_slot_at, planned_at, finished_at)
+select job.job_id, slot, 0, 'schedule', 'succeeded', slot, slot, slot
+from monitoring.jobs as job, generate_series('2031-01-01Z'::timestamptz, '2031-01-01 02:00:00Z', '1 minute') as slot;
+select is((select count(*) from monitoring_internal.list_runs('wide', 5)), 5::bigint, 'list_runs of one job');
+select is((select string_agg(slot_at::text, ',') from monitoring_internal.list_runs('wide', 2)),
+    format('%s,%s', '2031-01-01 02:00:00Z'::timestamptz, '2031-01-01 01:59:00Z'::timestamptz), 'newest first');
+select is((select count(distinct name) from monitoring_internal.list_runs(null, 20)), (select count(*) from monitoring.jobs),
+    'list_runs of all jobs has the newest of each');
+
+-- Metrics --------------------------------------------------------------------------------------------------------------
+select is((select count(*) from monitoring.collector_status where name = 'jobs'), 1::bigint, 'a collector measures the jobs');
 
 select * from finish();
 rollback;

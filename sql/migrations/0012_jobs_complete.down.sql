@@ -10,6 +10,13 @@ drop index monitoring.job_leases_claimable_at_idx;
 alter table monitoring.job_leases
     drop column waits_for, drop column retry_count, drop column cancel_reason;
 create index job_leases_claimable_at_idx on monitoring.job_leases (claimable_at) where instance_id is null;
+delete from monitoring.collectors where scope = 'home';
+alter table monitoring.collectors
+    drop constraint collectors_scope_check,
+    add constraint collectors_scope_check check (scope in ('instance', 'database'));
+comment on column monitoring.collectors.scope is 'instance: once a server; database: once a database of it.';
+alter table monitoring.job_totals
+    drop column last_run_seconds, drop column last_lateness_seconds;
 alter table monitoring.job_state
     drop column paused_until, drop column pause_reason, drop column paused_by;
 alter table monitoring.jobs

@@ -54,6 +54,13 @@ comment on column monitoring.job_state.paused_until is
 comment on column monitoring.job_state.pause_reason is 'Why it is paused, as its operator put it.';
 comment on column monitoring.job_state.paused_by is 'The login role that paused it.';
 
+alter table monitoring.job_totals
+    add column last_run_seconds double precision,
+    add column last_lateness_seconds double precision;
+
+comment on column monitoring.job_totals.last_run_seconds is 'Time its latest run took; null when that never started.';
+comment on column monitoring.job_totals.last_lateness_seconds is 'Actual less planned start of that run.';
+
 alter table monitoring.job_leases
     add column waits_for text,
     add column retry_count smallint not null default 0,
@@ -79,6 +86,12 @@ alter type monitoring_internal.claimed_run
     add attribute run_as text,
     add attribute target text,
     add attribute must_signal boolean;
+
+alter table monitoring.collectors
+    drop constraint collectors_scope_check,
+    add constraint collectors_scope_check check (scope in ('home', 'instance', 'database'));
+comment on column monitoring.collectors.scope is
+    'instance: once a server; database: once a database of it; home: in the database of pgvigil alone.';
 
 insert into monitoring.settings (name, value, default_value, kind, minimum, maximum, description) values
     ('scheduling.misfire_grace', '1min', '1min', 'interval', '1s', '1d',

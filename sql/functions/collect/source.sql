@@ -56,7 +56,7 @@ as $$
     values
         ('collector', 'header', true, true, '^[a-z][a-z0-9_]{0,62}$', 'collector NAME'),
         ('every', 'header', true, true, '^[1-9][0-9]{0,5}(s|min|h)$', 'every 30s (s, min or h)'),
-        ('scope', 'header', true, true, '^(instance|database)$', 'scope instance or scope database'),
+        ('scope', 'header', true, true, '^(home|instance|database)$', 'scope instance, scope database or scope home'),
         ('tier', 'header', true, true, '^(fast|normal|slow)$', 'tier fast, tier normal or tier slow'),
         ('cap', 'header', true, true, '^[1-9][0-9]{0,4}$', 'cap ROWS'),
         ('stale', 'header', false, true, '^[1-9][0-9]{0,5}(s|min|h)$', 'stale 90s (s, min or h)'),

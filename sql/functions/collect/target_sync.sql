@@ -20,7 +20,7 @@ as $$
         where not place.is_home and place.is_enabled
             and (place.target_id = p_target_id or p_target_id is null)
             and (collector.collector_id = p_collector_id or p_collector_id is null)
-            and (collector.scope = 'database' or place.is_main)
+            and (collector.scope = 'database' or (collector.scope = 'instance' and place.is_main))
     ), retired as (
         delete from monitoring.collector_states as state
         where state.target_database_id <> 0

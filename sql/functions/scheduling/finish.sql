@@ -121,7 +121,9 @@ begin
         last_status = p_status,
         last_slot_at = p_lease.slot,
         last_finished_at = p_now,
-        last_success_at = case when p_status = 'succeeded' then p_now else total.last_success_at end
+        last_success_at = case when p_status = 'succeeded' then p_now else total.last_success_at end,
+        last_run_seconds = extract(epoch from p_now - p_started_at),
+        last_lateness_seconds = extract(epoch from p_started_at - p_lease.planned_at)
     where total.job_id = p_lease.job_id;
 end;
 $$;
@@ -155,6 +157,8 @@ begin
             last_slot_at = p_lease.slot,
             last_finished_at = p_now,
             last_success_at = p_now,
+            last_run_seconds = v_seconds,
+            last_lateness_seconds = v_lateness,
             bucket_succeeded = total.bucket_succeeded + 1,
             bucket_run_seconds_total = total.bucket_run_seconds_total + v_seconds,
             bucket_run_seconds_min = least(total.bucket_run_seconds_min, v_seconds),

@@ -90,21 +90,44 @@ $$;
 
 comment on function monitoring_internal.list_upcoming(integer) is 'The next starts, for a table.';
 
--- The latest p_limit runs, of one job or of all, open ones first.
+-- The latest p_limit runs, of one job or of all, open ones first. Of each job so many are read from the end of its
+-- index, so that the length of the ledger does not matter.
 create or replace function monitoring_internal.list_runs(p_name text, p_limit integer)
 returns table (
-    name text, slot_at timestamptz, trigger text, status text, reason text, slots bigint, late_ms bigint,
+    name text, slot_at timestamptz, target text, trigger text, status text, reason text, slots bigint, late_ms bigint,
     took_ms bigint, sqlstate text, message text)
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
 begin
     return query
-    select run.name, run.slot, run.trigger, run.status, coalesce(run.reason, ''), run.slot_count::bigint,
-        round(run.lateness_seconds * 1000)::bigint, round(run.run_seconds * 1000)::bigint,
+    select job.name, run.slot, run.target, run.trigger, run.status, coalesce(run.reason, ''), run.slot_count,
+        round(extract(epoch from run.started_at - run.planned_at) * 1000)::bigint,
+        round(extract(epoch from run.finished_at - run.started_at) * 1000)::bigint,
         coalesce(run.sqlstate, ''), coalesce(run.message, '')
-    from monitoring.job_history as run
-    where run.name = p_name or p_name is null
+    from monitoring.jobs as job
+    cross join lateral (
+        (select ended.slot, ended.target, ended.trigger, ended.status, ended.reason, ended.slot_count, ended.planned_at,
+            ended.started_at, ended.finished_at, ended.sqlstate, ended.message
+        from monitoring.job_runs as ended
+        where ended.job_id = job.job_id
+        order by ended.slot desc
+        limit p_limit)
+        union all
+        (select open.slot, open.target, open.trigger,
+            case
+                when open.instance_id is not null then 'running'
+                when open.retry_count > 0 then 'retrying'
+                else 'waiting'
+            end,
+            open.waits_for, 1, open.planned_at, open.claimed_at, null, null, null
+        from monitoring.job_leases as open
+        where open.job_id = job.job_id
+        order by open.slot desc
+        limit p_limit)
+    ) as run
+    where job.name = p_name or p_name is null
     order by run.finished_at desc nulls first, run.slot desc
     limit p_limit;
 end;

@@ -162,7 +162,8 @@ begin
             select from monitoring.job_leases as other
             where other.job_id = (waiting.lease).job_id and other.target = (waiting.lease).target
                 and other.run_id <> (waiting.lease).run_id
-                and (other.instance_id is not null or other.slot < (waiting.lease).slot)
+                -- At work, let go before, or older.
+                and (other.waits_for is null or other.slot < (waiting.lease).slot)
         ) then 'held'
         else 'free'
     end

@@ -198,7 +198,8 @@ import Testing
             let connection = try await database.connect()
             let start = Monotonic.now()
             let error = await #expect(throws: PostgresError.self) {
-                try await connection.run("copy (select repeat('x', 9000), pg_sleep(0.1) from generate_series(1, 6000)) to stdout")
+                try await connection.run(
+                    "copy (select repeat('x', 9000), pg_sleep(0.1) from generate_series(1, 6000)) to stdout")
             }
             #expect(error?.kind == .usage)
             #expect(start.duration(to: Monotonic.now()) < .seconds(60), "600 seconds of rows are not read away")

@@ -15,10 +15,19 @@ import Testing
     private static func scheduleJobs(_ stage: Stage, _ count: Int) async throws {
         for number in 1...count {
             let wait = Double(number % 4) * 0.08
+            let policies = [
+                "overlap => 'queue'", "overlap => 'cancel'", "overlap => 'allow', misfire => 'all', misfire_limit => 5",
+                #"retries => '{"attempts": 2, "base": "1s", "cap": "1s"}'"#, "misfire => 'skip'",
+            ]
             // Every third keeps a row for each run, the others fold their successes.
             try await stage.schedule(
                 "job-\(number)", "@every 1s", "select public.leave_mark('job-\(number)', \(wait))",
-                ", spread => '1s', history => '\(number % 3 == 0 ? "all" : "failures")'")
+                ", spread => '1s', history => '\(number % 3 == 0 ? "all" : "failures")', \(policies[number % 5])")
+        }
+        for (mode, command) in [
+            ("maintenance", "vacuum (analyze) public.effects"), ("procedure", "call public.step()"),
+        ] {
+            try await stage.schedule(mode, "@every 1s", command, ", mode => '\(mode)'")
         }
     }
 

@@ -30,6 +30,13 @@ struct Stage: Sendable {
                     job text not null, slot timestamptz not null, run_id bigint not null,
                     at timestamptz not null default clock_timestamp());
                 grant select, insert on public.effects to public;
+                create procedure public.step() language plpgsql as $$
+                begin
+                    perform pg_sleep(0.05);
+                    commit;
+                    perform pg_sleep(0.05);
+                end
+                $$;
                 create function public.leave_mark(p_job text, p_wait double precision default 0) returns void
                 language plpgsql as $$
                 begin

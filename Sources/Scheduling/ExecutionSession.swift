@@ -53,12 +53,9 @@ final class ExecutionSession: Sendable {
 
     /// Executes a run and writes its end; never throws, since every end is an outcome.
     func execute(_ run: ClaimedRun) async -> Outcome {
+        guard run.target.isEmpty else { return await executeElsewhere(run) }
         var startedAt: ContinuousClock.Instant?
         do {
-            guard run.target.isEmpty else {
-                try await runElsewhere(run, &startedAt)
-                return .succeeded
-            }
             switch run.mode {
             case .transaction: try await runInTransaction(run, &startedAt)
             case .procedure, .maintenance: try await runAtTopLevel(run, &startedAt)
@@ -104,22 +101,29 @@ final class ExecutionSession: Sendable {
                 + Self.reset, timeout: Self.grace)
     }
 
-    /// A run in another database of the cluster, on a session of its own; its end is written here, afterwards.
-    private func runElsewhere(
-        _ run: ClaimedRun, _ startedAt: inout ContinuousClock.Instant?
-    ) async throws(PostgresError) {
-        let there = try await openElsewhere(run.target)
-        let result: Result<(rows: Int, elapsed: Double), PostgresError>
+    /// A run in another database of the cluster, on a session of its own; its end is written here.
+    private func executeElsewhere(_ run: ClaimedRun) async -> Outcome {
+        var startedAt: ContinuousClock.Instant?
+        let there: PostgresConnection
         do throws(PostgresError) {
-            result = .success(try await execute(run, there, &startedAt))
+            there = try await openElsewhere(run.target)
         } catch {
-            result = .failure(error)
+            return await fail(run, error, nil)
         }
+        let outcome: Outcome
+        do throws(PostgresError) {
+            let (rows, elapsed) = try await execute(run, there, &startedAt)
+            try await connection.execute(
+                "select monitoring_internal.finish_run(\(run.id), \(run.fence), \(rows), \(elapsed)); " + Self.reset,
+                timeout: Self.grace)
+            outcome = .succeeded
+        } catch {
+            let isLost = error.isConnectionLost || error.kind == .connection
+            outcome = isLost ? .unknown : await fail(run, error, startedAt)
+        }
+        // Not before the end is written: a run whose backend is gone is anybody's to settle.
         await there.close()
-        let (rows, elapsed) = try result.get()
-        try await connection.execute(
-            "select monitoring_internal.finish_run(\(run.id), \(run.fence), \(rows), \(elapsed)); " + Self.reset,
-            timeout: Self.grace)
+        return outcome
     }
 
     private func openElsewhere(_ database: String) async throws(PostgresError) -> PostgresConnection {

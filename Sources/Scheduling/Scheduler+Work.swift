@@ -50,7 +50,6 @@ extension Scheduler {
         while (try? await clock.sleep(for: settings.heartbeatInterval)) != nil {
             for session in pool.removeIdle() { await session.connection.close() }
             if let control = state.withLock({ $0.control }), control.connection.isOpen { await beat(control) }
-            giveUpLapsedRuns()
         }
     }
 
@@ -68,10 +67,15 @@ extension Scheduler {
         }
     }
 
+    /// Looks at the clock until cancelled, apart from the heartbeats, which may hang.
+    func watchLeases() async {
+        while (try? await clock.sleep(for: settings.heartbeatInterval / 4)) != nil { giveUpLapsedRuns() }
+    }
+
     /// Stops what executes once its lease may be over: another service may execute it from then on.
     private func giveUpLapsedRuns() {
         let lapsed = state.withLock { state -> GracefulShutdown? in
-            guard let end = state.leasesEnd, end <= Monotonic.now() + settings.heartbeatInterval / 4 else { return nil }
+            guard let end = state.leasesEnd, end <= Monotonic.now() + settings.heartbeatInterval / 2 else { return nil }
             defer {
                 state.cutOff = GracefulShutdown()
                 state.leasesEnd = nil

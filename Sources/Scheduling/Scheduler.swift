@@ -68,6 +68,7 @@ package final class Scheduler: Service {
     package func run() async throws {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.beat() }
+            group.addTask { await self.watchLeases() }
             group.addTask {
                 await self.shutdown.wait()
                 self.wakeup.signal()
@@ -130,10 +131,7 @@ package final class Scheduler: Service {
             // Ends with the session; that it was lost the next turn will see, and it comes at once.
             do { for try await _ in news { self.wakeup.signal() } } catch { self.wakeup.signal() }
         }
-        state.withLock { state in
-            state.control = control
-            state.leasesEnd = nil
-        }
+        state.withLock { $0.control = control }
         log.info("scheduler is connected", ["instance": instance.description])
         await reap(control)
         return control

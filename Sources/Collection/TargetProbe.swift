@@ -36,6 +36,27 @@ package struct TargetProbe: Sendable {
         }
     }
 
+    /// Runs one statement that only reads in the target's main database, with the settings that the server has.
+    ///
+    /// - Throws: as `visit` does, or what the server said.
+    package func ask(_ name: String, _ statement: String) async throws(PostgresError) -> PostgresRows {
+        let target = try await store.mainDatabase(of: name)
+        let connection = try await connector.connect(target.description)
+        do throws(PostgresError) {
+            _ = try await connection.query(
+                """
+                select set_config('search_path', 'pg_catalog', false),
+                    set_config('default_transaction_read_only', 'on', false)
+                """, timeout: .seconds(10))
+            let rows = try await connection.query(statement, timeout: .seconds(60))
+            await connection.close()
+            return rows
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+
     /// Ends the session with the store.
     package func close() async { await stock.close() }
 }

@@ -7,7 +7,8 @@ extension Command {
         name: "doctor",
         summary: "find out what is missing, and the statement that mends it",
         options: [
-            .dsn, .sqlFolder, .json, .flag("all", "show the checks that found nothing too"),
+            .dsn, .value("target", "NAME", "look at a watched server instead, where nothing is installed"), .keyFile,
+            .sqlFolder, .json, .flag("all", "show the checks that found nothing too"),
         ],
         details: [
             "Looks at extension, settings, rights, roles, sessions and slots that hold",
@@ -28,6 +29,9 @@ private struct DoctorCommand {
     let invocation: Invocation
 
     func run() async throws -> ExitStatus {
+        if let name = invocation.value("target") {
+            return show(DoctorReport(try await DoctorTarget(name, invocation).examine()))
+        }
         let connection = try await PostgresConnection.connect(invocation.database(applicationName: "pgvigil doctor"))
         let report: DoctorReport
         do {
@@ -37,6 +41,10 @@ private struct DoctorCommand {
             throw error
         }
         await connection.close()
+        return show(report)
+    }
+
+    private func show(_ report: DoctorReport) -> ExitStatus {
         Terminal.print(invocation.flag("json") ? report.json : report.text(all: invocation.flag("all")))
         return report.status
     }

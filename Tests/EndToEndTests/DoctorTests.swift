@@ -202,6 +202,35 @@ import Testing
         }
     }
 
+    @Test func aTargetIsExaminedWhereNothingIsInstalled() async throws {
+        try await Patient.with { patient in
+            try await TestCluster.withCluster(EmbeddedCluster.Options(settings: ["track_io_timing": "off"])) { far in
+                let there = try await PostgresConnection.connect(far.configuration())
+                try await there.execute("create role watcher login")
+                let conninfo = "host=\(far.socketDirectory) port=5432 user=watcher"
+                let added = try await CommandLineProgram.run(
+                    ["targets", "add", "far", "--conninfo", conninfo, "--no-password", "--dsn", patient.conninfo])
+                #expect(added.ending == .exited(0), "\(added.errors)")
+                let arguments = ["doctor", "--target", "far", "--dsn", patient.conninfo]
+                let before = try await CommandLineProgram.run(arguments)
+                #expect(before.ending == .exited(40), "\(before.errors)")
+                #expect(before.output.contains("notice: settings: track_io_timing: "))
+                let remedies = ["grant pg_monitor to watcher;", "create extension pg_stat_statements;"]
+                for remedy in remedies {
+                    #expect(before.output.contains("    mend   \(remedy)\n"), "\(before.output)")
+                    _ = try await there.query(remedy)
+                }
+                let after = try await CommandLineProgram.run(arguments)
+                for remedy in remedies { #expect(!after.output.contains(remedy)) }
+                await there.close()
+                await far.stop()
+                let gone = try await CommandLineProgram.run(arguments)
+                #expect(gone.ending == .exited(40))
+                #expect(gone.output.contains("error: targets: far: the server cannot be asked"), "\(gone.output)")
+            }
+        }
+    }
+
     @Test func littleRoomForSessionsIsSeen() async throws {
         try await Patient.with(["max_connections": "20"]) { patient in
             var sessions: [PostgresConnection] = []

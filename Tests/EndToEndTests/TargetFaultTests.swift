@@ -183,7 +183,7 @@ struct TargetFaultTests {
                 try await watch.serving { process, _ in
                     let most = Lock(0)
                     let connection = try await server.connect()
-                    try await process.eventually("every database is measured", within: .seconds(150)) {
+                    try await process.eventually("every database is measured", within: .seconds(240)) {
                         let sessions = try await connection.query(
                             "select count(*) from pg_stat_activity where usename = 'watcher'")
                         most.withLock { $0 = max($0, Int(sessions.scalar ?? "") ?? 99) }

@@ -30,7 +30,8 @@ select throws_ok(
 from (values
     ('host=a password=hunter2'), ('host=a password = ''hunter2'''), ('password=hunter2 host=a'), ('host=a sslpassword=hunter2'),
     ('postgresql://u:hunter2@a/x'), ('postgresql://a/x?password=hunter2'), ('postgres://u:%zz@a'),
-    ('postgresql://:hunter2@a'), ('host=a password=one password=two')
+    ('postgresql://:hunter2@a'), ('host=a password=one password=two'), ('postgresql://a/x?pass%77ord=hunter2'),
+    ('postgresql://a/x?%73slpassword=hunter2')
 ) as given (conninfo)
 where given.conninfo <> 'postgres://u:%zz@a';
 select throws_ok(
@@ -38,7 +39,8 @@ select throws_ok(
 from (values
     (''), ('db.example'), ('host=a port'), ('host=''a'), ('host=a host=b'), ('port=5432'), ('postgresql://'), ('user=x dbname=y'),
     ('host=a dbname=''host=b'''), ('host=a dbname=postgresql://b'), ('postgresql://a:b:c/x'), (E'host=a\nuser=b'),
-    ('postgres://u:%zz@a'), ('host=')
+    ('postgres://u:%zz@a'), ('host='), ('postgresql://u@a/x?host=b'), ('postgresql://u@a/x?hos%74=b'),
+    ('postgresql://u@a%0Aport=1/x'), ('postgresql://a/x?sslmode=require%0A'), ('host=a PASSWORD=b')
 ) as given (conninfo);
 select is(monitoring_internal.decode_percent('a%20b%C3%A9%25'), 'a bé%', 'percent signs are resolved');
 select is((select count(*) from monitoring_internal.conninfo_pairs('host=a port=1')), 2::bigint, 'pairs are read');
@@ -58,7 +60,8 @@ select isnt(
 from (values
     ('host=evil port=1 user=u'), ('host=h port=2 user=u'), ('host=h port=1 user=v'), ('host=h hostaddr=10.0.0.1 port=1 user=u'),
     ('host=h port=1 user=u sslmode=disable'), ('host=h,evil port=1 user=u'), ('host=h port=1 user=u service=evil'),
-    ('host=h port=1 user=u require_auth=password'), ('host=h port=1 user=u sslrootcert=system')
+    ('host=h port=1 user=u require_auth=password'), ('host=h port=1 user=u sslrootcert=system'),
+    ('postgresql://u@h:1/?hos%74addr=10.0.0.1'), ('postgresql://u@h:1/?ssl%6Dode=disable')
 ) as changed (conninfo);
 
 -- Registering --------------------------------------------------------------------------------------

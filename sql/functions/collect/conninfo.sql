@@ -86,7 +86,9 @@ as $$
         union all
         select 'dbname', uri.part[3] from uri
         union all
-        select split_part(option.pair, '=', 1), substr(option.pair, strpos(option.pair, '=') + 1)
+        -- Keywords too may be written with percent signs, and libpq reads them.
+        select monitoring_internal.decode_percent(split_part(option.pair, '=', 1)),
+            substr(option.pair, strpos(option.pair, '=') + 1)
         from uri
         cross join lateral unnest(string_to_array(uri.part[4], '&')) as option (pair)
     ) as part
@@ -129,6 +131,11 @@ begin
     end if;
     v_fault := case
         when v_keywords is null or p_conninfo ~ '[[:cntrl:]]' then 'is malformed'
+        -- Also what percent signs stood for: a line of its own would be one more part of what a secret is sealed for.
+        when exists (
+            select 1
+            from unnest(v_keywords, v_values) as given (keyword, value)
+            where given.keyword !~ '^[a-z_]+$' or given.value ~ '[[:cntrl:]]') then 'is malformed'
         when (select count(distinct given.keyword) from unnest(v_keywords) as given (keyword))
             < cardinality(v_keywords) then 'names something twice'
         when not v_keywords && array['host', 'hostaddr', 'service'] then 'names no host'

@@ -23,8 +23,13 @@ with ranked as materialized (
 ), chosen as materialized (
     select ranked.*, count(*) over () as measured, row_number() over (order by ranked.place) as number
     from ranked
-    cross join lateral (select ceil(ranked.databases::numeric / :cap)::bigint as turns) as turn
-    where ranked.place % turn.turns = floor(extract(epoch from clock_timestamp()) / 300)::bigint % turn.turns
+    cross join (select extract(epoch from statement_timestamp()) as epoch) as clock
+    cross join lateral (
+        -- The day shifts the turns, so that at another interval, too, each comes.
+        select ceil(ranked.databases::numeric / :cap)::bigint as turns,
+            (floor(clock.epoch / 300) + floor(clock.epoch / 86400))::bigint as number
+    ) as turn
+    where ranked.place % turn.turns = turn.number % turn.turns
 )
 select
     chosen.datname,

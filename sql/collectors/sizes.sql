@@ -65,8 +65,11 @@ with locked as materialized (
     select
         ceil(least(max(ranked.tables), 2000)::numeric / :cap)::bigint as turns,
         greatest(max(ranked.tables) - 2000, 0) as folded,
-        floor(extract(epoch from clock_timestamp()) / 900)::bigint as number
+        -- The day shifts the turns, so that at another interval, too, each comes.
+        (floor(clock.epoch / 900) + floor(clock.epoch / 86400))::bigint as number
     from ranked
+    cross join (select extract(epoch from statement_timestamp()) as epoch) as clock
+    group by clock.epoch
 ), chosen as materialized (
     select ranked.oid, ranked.nspname, ranked.relname, blocked.is_granted, ranked.place
     from ranked

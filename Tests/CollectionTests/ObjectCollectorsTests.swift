@@ -79,8 +79,9 @@ import Testing
                 try await fixture.scalar(
                     """
                     select labels ->> 'phase' from monitoring.series inner join monitoring.metric_families
-                        using (metric_family_id) where name = 'pg_stat_progress_create_index_phase'
-                    """) == "waiting for writers before build")
+                        using (metric_family_id)
+                    where name = 'pg_stat_progress_create_index_phase' and labels @> $1::jsonb
+                    """, [work]) == "waiting for writers before build")
             #expect(try await fixture.newest("pg_invalid_indexes", labels(fixture)) == 0)
             #expect(try await fixture.newest("pg_index_invalid") == nil)
 

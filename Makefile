@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps test-deps swift build run test lint bench format clean
+.PHONY: help deps test-deps swift build run deb test lint bench format clean
 
 PACKAGES := libpq-dev libmicrohttpd-dev libyaml-dev libssl-dev zlib1g-dev pkg-config \
     postgresql-15 postgresql-client-15 tzdata
@@ -38,6 +38,9 @@ build: deps ## Build the program, optimised, as .build/release/pgvigil
 run: build ## Start a private PostgreSQL and pgvigil on it (LISTEN=host:port, STATE=folder, JOBS=file)
 	@mkdir -p '$(dir $(STATE))'
 	@exec .build/release/pgvigil serve --embedded '$(STATE)' --listen '$(LISTEN)' $(if $(JOBS),--jobs '$(JOBS)')
+
+deb: build ## Pack program, systemd unit and documents as a Debian package in .build
+	@scripts/build-deb .build/release/pgvigil .build
 
 test: test-deps ## Build, and run the whole suite on PostgreSQL 15 and on 17
 	@scripts/run-tests 15=/usr/lib/postgresql/15/bin 17=$(POSTGRESQL_17)/bin

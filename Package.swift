@@ -30,7 +30,7 @@ let package = Package(
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .target(name: "CShims", dependencies: ["CMicroHTTPD"]),
+        .target(name: "CShims", dependencies: ["CMicroHTTPD"], linkerSettings: [.linkedLibrary("crypt")]),
 
         // Lowest first: a target imports only targets above it in this list's order of rows, never its row's neighbours.
         library("Runtime", ["CShims"]),
@@ -41,7 +41,7 @@ let package = Package(
         library("Migrations", ["CCrypto", "Postgres", "Runtime"], plugins: ["EmbedSQL"]),
         library("Scheduling", ["Configuration", "Postgres", "Runtime"]),
         library("Collection", ["Postgres", "Runtime", "Secrets"]),
-        library("Exporter", ["CMicroHTTPD", "CZlib", "CShims", "Postgres", "Runtime"]),
+        library("Exporter", ["CCrypto", "CMicroHTTPD", "CZlib", "CShims", "Postgres", "Runtime"]),
         .executableTarget(
             name: "pgvigil",
             dependencies: [

@@ -1,9 +1,12 @@
 #define _GNU_SOURCE
 #include "cshims.h"
 
+#include <crypt.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
 
 int pgvigil_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
@@ -40,4 +43,20 @@ int pgvigil_spawn(pid_t *pid, const struct pgvigil_child *child) {
     }
     posix_spawn_file_actions_destroy(&actions);
     return error;
+}
+
+int pgvigil_hash_is_usable(const char *hash) { return crypt_checksalt(hash) == CRYPT_SALT_OK; }
+
+int pgvigil_password_matches(const char *password, const char *hash) {
+    struct crypt_data *data = calloc(1, sizeof *data);
+    if (!data) return 0;
+    const char *found = crypt_r(password, hash, data);
+    unsigned char difference = 1;
+    if (found && found[0] != '*' && strlen(found) == strlen(hash)) {
+        difference = 0;
+        for (size_t i = 0; hash[i]; i++) difference |= (unsigned char)found[i] ^ (unsigned char)hash[i];
+    }
+    explicit_bzero(data, sizeof *data);
+    free(data);
+    return !difference;
 }

@@ -24,14 +24,28 @@ package final class Exporter: Service {
     private let pageSession: DatabaseSession
     private let probeSession: DatabaseSession
     private let isDown = Lock(false)
+    /// Beats while pages are rendered as fast as they have to be, or none is asked for.
+    package let heartbeat = Heartbeat("exporter")
+    private let draining: GracefulShutdown
+    private let onListening: @Sendable () -> Void
+    private let renderingSince = Lock<ContinuousClock.Instant?>(nil)
+    private let gate = Lock<Gatekeeper?>(nil)
+    private let reloads: AsyncStream<@Sendable () -> Void>
+    private let reloadWish: AsyncStream<@Sendable () -> Void>.Continuation
 
     /// Takes the port, so that a taken one is known before anything else starts; `run` answers it.
     ///
+    /// `draining` is requested when the process is about to end, some time before `shutdown`; `onListening` is called
+    /// once, when requests are answered.
     /// - Throws: `ListenFailure`.
     package init(
-        _ configuration: ExporterConfiguration, shutdown: GracefulShutdown, log: Log
+        _ configuration: ExporterConfiguration, shutdown: GracefulShutdown, draining: GracefulShutdown? = nil,
+        log: Log, onListening: @escaping @Sendable () -> Void = {}
     ) throws(ListenFailure) {
         self.configuration = configuration
+        self.draining = draining ?? shutdown
+        self.onListening = onListening
+        (reloads, reloadWish) = AsyncStream.makeStream(bufferingPolicy: .unbounded)
         self.shutdown = shutdown
         self.log = log
         socket = try ListeningSocket(host: configuration.host, port: configuration.port)
@@ -55,23 +69,30 @@ package final class Exporter: Service {
 
     /// Answers until shutdown is asked for; then ends every connection within milliseconds.
     package func run() async throws {
-        let server = try HTTPServer(
-            socket: socket,
-            limits: .init(
-                connections: configuration.connectionLimit,
-                phases: .init(
-                    firstRequest: configuration.headerLimit, response: configuration.responseLimit,
-                    nextRequest: configuration.idleLimit)),
-            handler: { [routes] in routes.respond($0) },
-            observer: { [metrics] in metrics.observe(path: $0, status: $1, seconds: $2.inSeconds) })
+        let loaded = try configuration.security.load()
+        gate.withLock { $0 = loaded.gate }
+        let server = Lock(try start(loaded))
         log.info("exporter listening", ["host": configuration.host, "port": "\(port)"])
+        warn(loaded)
+        onListening()
         await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.beat() }
+            group.addTask {
+                var identity = loaded.identity
+                for await done in self.reloads {
+                    await self.reload(server, &identity)
+                    done()
+                }
+            }
             group.addTask { for await key in self.pageWishes { await self.renderPage(key) } }
             group.addTask { for await _ in self.discoveryWishes { await self.findTargets() } }
             group.addTask { for await _ in self.readinessWishes { await self.askReadiness() } }
             await shutdown.wait()
             group.cancelAll()
-            await stop(server)
+            pages.stop()
+            discovery.stop()
+            readiness.stop()
+            await stop(server.withLock { $0 })
         }
         await pageSession.close()
         await probeSession.close()
@@ -81,14 +102,12 @@ package final class Exporter: Service {
         Routes(
             pages: pages, discovery: discovery, readiness: readiness, metrics: metrics, registry: registry,
             scrapes: Slots(configuration.scrapeLimit), waitLimit: configuration.renderLimit + .seconds(1),
-            externalAddress: configuration.externalURL?.address)
+            externalAddress: configuration.externalURL?.address,
+            gate: { [self] in gate.withLock { $0 } }, isDraining: { [draining] in draining.isRequested })
     }
 
     /// Stops the server on a thread of its own: libmicrohttpd blocks until its threads are gone.
     private func stop(_ server: HTTPServer) async {
-        pages.stop()
-        discovery.stop()
-        readiness.stop()
         await withCheckedContinuation { continuation in
             do {
                 try OSThread.start(name: "http stop") {
@@ -102,10 +121,71 @@ package final class Exporter: Service {
         }
     }
 
+    // MARK: Protection
+
+    /// Reads certificate, key, tokens and passwords again; what cannot be used leaves the present ones in force.
+    ///
+    /// - Parameter done: called afterwards, whatever came of it.
+    package func reload(done: @escaping @Sendable () -> Void = {}) { reloadWish.yield(done) }
+
+    private func reload(_ server: Lock<HTTPServer>, _ identity: inout TLSIdentity?) async {
+        do {
+            let loaded = try configuration.security.load()
+            if loaded.identity != identity {
+                // Both listen on the same socket for a moment, so that no client is sent away.
+                let new = try start(loaded)
+                let old = server.withLock { server in
+                    defer { server = new }
+                    return server
+                }
+                await stop(old)
+                identity = loaded.identity
+                log.info("exporter has a new certificate")
+            }
+            gate.withLock { $0 = loaded.gate }
+            warn(loaded)
+        } catch {
+            log.error("exporter keeps its certificate and passwords", ["error": "\(error)"])
+        }
+    }
+
+    private func start(_ loaded: LoadedSecurity) throws(ListenFailure) -> HTTPServer {
+        let server = try HTTPServer(
+            socket: socket,
+            limits: .init(
+                connections: configuration.connectionLimit,
+                phases: .init(
+                    firstRequest: configuration.headerLimit, response: configuration.responseLimit,
+                    nextRequest: configuration.idleLimit)),
+            identity: loaded.identity, handler: { [routes] in routes.respond($0) },
+            observer: { [metrics] in metrics.observe(path: $0, status: $1, seconds: $2.inSeconds) })
+        return server
+    }
+
+    /// Says what leaves the exporter open; never what is in a file.
+    private func warn(_ loaded: LoadedSecurity) {
+        for path in loaded.exposed { log.warning("every user may read a secret", ["file": path]) }
+        let lacks = configuration.security.lacks
+        guard !socket.isLocal, !lacks.isEmpty else { return }
+        log.warning(
+            "exporter is open to the network", ["host": configuration.host, "lacks": lacks.joined(separator: ", ")])
+    }
+
+    /// Beats as long as no page takes longer than its limits allow.
+    private func beat() async {
+        let limit = configuration.renderLimit + configuration.database.connectTimeout + .seconds(5)
+        repeat {
+            let start = renderingSince.withLock { $0 }
+            if start.map({ Monotonic.now() - $0 < limit }) ?? true { heartbeat.beat() }
+        } while await shutdown.sleep(for: .seconds(2))
+    }
+
     // MARK: The database
 
     private func renderPage(_ key: PageKey) async {
         let start = Monotonic.now()
+        renderingSince.withLock { $0 = start }
+        defer { renderingSince.withLock { $0 = nil } }
         let builder = MetricsPageBuilder()
         // The process's own figures are on the page without a server.
         let families = key.server == nil ? registry.families() : []
@@ -141,9 +221,10 @@ package final class Exporter: Service {
         do {
             let connection = try await probeSession.connection()
             let url = configuration.externalURL
+            let scheme = configuration.security.certificatePath == nil ? "http" : "https"
             let answer = try await connection.query(
                 "select monitoring.http_sd($1, $2, $3)",
-                [Self.ownAddress, (url?.path ?? "") + "/metrics", url?.scheme ?? "http"],
+                [Self.ownAddress, (url?.path ?? "") + "/metrics", url?.scheme ?? scheme],
                 timeout: configuration.renderLimit)
             discovery.finish(answer.scalar ?? "[]")
         } catch {
@@ -189,7 +270,7 @@ package final class Exporter: Service {
             defer { isDown = !isUp }
             return isDown
         }
-        if !isUp, !wasDown, !shutdown.isRequested { log.warning("exporter has no page", ["error": reason]) }
+        if !isUp, !wasDown, !draining.isRequested { log.warning("exporter has no page", ["error": reason]) }
         if isUp, wasDown { log.info("exporter has pages again") }
     }
 }

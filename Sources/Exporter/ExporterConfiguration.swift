@@ -14,6 +14,8 @@ package struct ExporterConfiguration: Sendable {
     package var schemaVersion: String
     /// Where clients reach the exporter, when that is not the host that they name in their requests.
     package var externalURL: ExternalURL?
+    /// What protects it.
+    package var security = ServerSecurity()
     /// How long a page is served again without asking the database.
     package var cacheLifetime: Duration = .seconds(1)
     /// How long the database may take for a page; Prometheus itself gives up after 10 s by default.

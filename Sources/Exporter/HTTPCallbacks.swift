@@ -64,7 +64,8 @@ enum HTTPCallbacks {
         server.table.enter(.response, state.id)
         let request = HTTPRequest(
             path: state.path, acceptsGzip: HTTPRequest.acceptsGzip(header: header("Accept-Encoding", connection)),
-            format: ExpositionFormat.negotiated(accept: header("Accept", connection)), host: header("Host", connection))
+            format: ExpositionFormat.negotiated(accept: header("Accept", connection)),
+            host: header("Host", connection), authorization: header("Authorization", connection))
         return send(server.handler(request), connection, state)
     }
 

@@ -8,6 +8,8 @@ struct HTTPRequest: Sendable {
     var format = ExpositionFormat.prometheus
     /// The host and port that the client asked, as it names them.
     var host: String?
+    /// The Authorization header.
+    var authorization: String?
 
     /// Reads an Accept-Encoding header: gzip is named, or anything is, and not with weight zero.
     static func acceptsGzip(header: String?) -> Bool {

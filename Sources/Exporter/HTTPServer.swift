@@ -23,17 +23,24 @@ final class HTTPServer: @unchecked Sendable {  // Proof: only init and stop set 
     let handler: Handler
     let observer: Observer
     private let socket: ListeningSocket
+    /// The certificate and the key as C strings, kept as long as libmicrohttpd may read them.
+    private var pem: [UnsafeMutablePointer<CChar>] = []
+    private var listener: Int32 = -1
     private var daemon: OpaquePointer?
     private let alarm = Alarm()
     private let isStopping = Lock(false)
 
+    /// TLS 1.2 and newer.
+    private static let priorities: StaticString = "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
     /// Longest path that is looked at.
     static let pathLimit = 1024
 
-    /// Starts to serve.
+    /// Starts to serve, encrypted when an identity is given.
     /// - Throws: `ListenFailure` when the machine refuses threads or memory.
     init(
-        socket: ListeningSocket, limits: Limits, handler: @escaping Handler, observer: @escaping Observer
+        socket: ListeningSocket, limits: Limits, identity: TLSIdentity? = nil, handler: @escaping Handler,
+        observer: @escaping Observer
     ) throws(ListenFailure) {
         self.socket = socket
         self.handler = handler
@@ -41,9 +48,16 @@ final class HTTPServer: @unchecked Sendable {  // Proof: only init and stop set 
         port = socket.port
         // Half of the places are kept for newcomers by closing idle connections, whose threads take a moment to end.
         table = ConnectionTable(limits: limits.phases, crowd: max(1, limits.connections / 2))
+        pem = [identity?.certificate, identity?.key].compactMap { $0 }.compactMap { bytes in
+            bytes.contains(0) ? nil : strdup(String(decoding: bytes, as: UTF8.self))
+        }
+        // A copy: a daemon that fails to start closes the socket that it was given.
+        listener = fcntl(socket.descriptor, F_DUPFD_CLOEXEC, 0)
         daemon = startDaemon(limits)
         guard daemon != nil else {
-            throw ListenFailure(isPortTaken: false, description: "cannot start the HTTP server")
+            throw ListenFailure(
+                isPortTaken: false,
+                description: "cannot start the HTTP\(identity == nil ? "" : "S") server")
         }
         let shortest = min(limits.phases.firstRequest, limits.phases.response, limits.phases.nextRequest)
         do {
@@ -53,6 +67,13 @@ final class HTTPServer: @unchecked Sendable {  // Proof: only init and stop set 
         } catch {
             MHD_stop_daemon(daemon)
             throw ListenFailure(isPortTaken: false, description: error.description)
+        }
+    }
+
+    deinit {
+        for text in pem {
+            explicit_bzero(text, strlen(text))
+            free(text)
         }
     }
 
@@ -66,6 +87,7 @@ final class HTTPServer: @unchecked Sendable {  // Proof: only init and stop set 
         let end = Monotonic.now() + grace
         while table.isResponding, Monotonic.now() < end { usleep(2000) }
         MHD_stop_daemon(daemon)
+        close(listener)
         self.daemon = nil
     }
 
@@ -88,7 +110,7 @@ final class HTTPServer: @unchecked Sendable {  // Proof: only init and stop set 
             MHD_OptionItem(option: option, value: value, ptr_value: pointer)
         }
         var options = [
-            option(.LISTEN_SOCKET, Int(socket.descriptor)),
+            option(.LISTEN_SOCKET, Int(listener)),
             option(.CONNECTION_LIMIT, limits.connections),
             option(.CONNECTION_MEMORY_LIMIT, 16 * 1024),
             // The deadlines are the table's; libmicrohttpd would only count silence.
@@ -97,11 +119,18 @@ final class HTTPServer: @unchecked Sendable {  // Proof: only init and stop set 
             option(.NOTIFY_CONNECTION, unsafeBitCast(HTTPCallbacks.connectionChanged, to: Int.self), me),
             option(.UNESCAPE_CALLBACK, unsafeBitCast(HTTPCallbacks.unescape, to: Int.self)),
             option(.NOTIFY_COMPLETED, unsafeBitCast(HTTPCallbacks.requestCompleted, to: Int.self), me),
-            option(.END, 0),
         ]
-        let flags =
+        var flags =
             MHD_USE_THREAD_PER_CONNECTION.rawValue | MHD_USE_INTERNAL_POLLING_THREAD.rawValue | MHD_USE_POLL.rawValue
             | MHD_USE_ITC.rawValue
+        if pem.count == 2 {
+            flags |= MHD_USE_TLS.rawValue
+            options += [
+                option(.HTTPS_MEM_CERT, 0, pem[0]), option(.HTTPS_MEM_KEY, 0, pem[1]),
+                option(.HTTPS_PRIORITIES, 0, UnsafeMutableRawPointer(mutating: Self.priorities.utf8Start)),
+            ]
+        }
+        options.append(option(.END, 0))
         return options.withUnsafeMutableBufferPointer { buffer in
             pgvigil_mhd_start(flags, 0, HTTPCallbacks.access, me, buffer.baseAddress)
         }

@@ -13,6 +13,8 @@ package struct ListenFailure: Error, Sendable, CustomStringConvertible {
 final class ListeningSocket: Sendable {
     let descriptor: Int32
     let port: UInt16
+    /// Whether only this machine can reach it.
+    let isLocal: Bool
 
     /// Binds the first address that the host name yields.
     init(host: String, port: UInt16) throws(ListenFailure) {
@@ -43,9 +45,23 @@ final class ListeningSocket: Sendable {
         }
         self.descriptor = descriptor
         self.port = Self.port(of: descriptor)
+        isLocal = Self.isLocal(found.pointee)
     }
 
     deinit { close(descriptor) }
+
+    /// Whether an address is 127.0.0.0/8 or ::1.
+    private static func isLocal(_ address: addrinfo) -> Bool {
+        guard let pointer = UnsafeRawPointer(address.ai_addr) else { return false }
+        switch address.ai_family {
+        case AF_INET: return UInt32(bigEndian: pointer.load(as: sockaddr_in.self).sin_addr.s_addr) >> 24 == 127
+        case AF_INET6:
+            return withUnsafeBytes(of: pointer.load(as: sockaddr_in6.self).sin6_addr) { bytes in
+                bytes.dropLast().allSatisfy { $0 == 0 } && bytes.last == 1
+            }
+        default: return false
+        }
+    }
 
     private static func port(of descriptor: Int32) -> UInt16 {
         var storage = sockaddr_storage()

@@ -18,10 +18,15 @@ struct Routes: Sendable {
     let waitLimit: Duration
     /// Where clients reach this process, as host and port, when that is not what they send as Host.
     var externalAddress: String?
+    /// Who decides who is let in; nil lets everyone in.
+    var gate: @Sendable () -> Gatekeeper? = { nil }
+    /// Whether the process is about to end.
+    var isDraining: @Sendable () -> Bool = { false }
 
     /// The response to a GET or HEAD.
     func respond(_ request: HTTPRequest) -> HTTPResponse {
-        switch request.path {
+        if let refusal = refusal(request) { return refusal }
+        return switch request.path {
         case "/metrics": scrape(request, server: nil)
         case "/metrics/service": own(request)
         case "/targets": targets(request)
@@ -107,8 +112,27 @@ struct Routes: Sendable {
         return response
     }
 
+    /// What a request without the right to be answered gets.
+    private func refusal(_ request: HTTPRequest) -> HTTPResponse? {
+        guard let gate = gate(), gate.guardsProbes || !["/healthz", "/readyz"].contains(request.path) else {
+            return nil
+        }
+        switch gate.verdict(authorization: request.authorization) {
+        case .admitted: return nil
+        case .busy:
+            var response = HTTPResponse.text(503, "too many passwords are being tried")
+            response.headers.append(("Retry-After", "1"))
+            return response
+        case .refused:
+            var response = HTTPResponse.text(401, "authentication is needed here")
+            response.headers += gate.challenges.map { ("WWW-Authenticate", $0) }
+            return response
+        }
+    }
+
     private func ready() -> HTTPResponse {
-        switch readiness.answer(waitingUpTo: .seconds(3)) {
+        if isDraining() { return .text(503, "not ready: draining") }
+        return switch readiness.answer(waitingUpTo: .seconds(3)) {
         case .value(.ready, _): .text(200, "ready")
         case .value(.notReady(let reason), _), .failure(let reason): .text(503, "not ready: \(reason)")
         }

@@ -9,30 +9,34 @@ struct JSONLine {
     /// Adds one member.
     mutating func add(_ key: String, _ value: String) {
         if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
-        append(key.utf8[...])
+        bytes += Self.quoted(key, limit: .max)
         bytes.append(UInt8(ascii: ":"))
-        let beginning = shortened(value.utf8)
-        append(beginning)
-        guard beginning.endIndex < value.utf8.endIndex else { return }
+        bytes += Self.quoted(value, limit: valueLimit)
+    }
+
+    /// A text in quotes as JSON writes it, its beginning and an ellipsis when it has more than `limit` bytes.
+    static func quoted(_ text: String, limit: Int) -> [UInt8] {
+        let beginning = shortened(text.utf8, limit)
+        var bytes = quoted(beginning)
+        guard beginning.endIndex < text.utf8.endIndex else { return bytes }
         bytes.removeLast()
-        bytes += Array("…\"".utf8)
+        return bytes + Array("…\"".utf8)
     }
 
     /// The object and its newline.
     func finished() -> [UInt8] { bytes + [UInt8(ascii: "}"), UInt8(ascii: "\n")] }
 
     /// The longest beginning within the limit that ends between two characters of Unicode.
-    private func shortened(_ text: String.UTF8View) -> Substring.UTF8View {
-        guard var end = text.index(text.startIndex, offsetBy: valueLimit, limitedBy: text.endIndex) else {
+    private static func shortened(_ text: String.UTF8View, _ limit: Int) -> Substring.UTF8View {
+        guard var end = text.index(text.startIndex, offsetBy: limit, limitedBy: text.endIndex) else {
             return text[...]
         }
         while end > text.startIndex, end < text.endIndex, text[end] & 0xc0 == 0x80 { end = text.index(before: end) }
         return text[..<end]
     }
 
-    /// Appends a text in quotes.
-    private mutating func append(_ text: Substring.UTF8View) {
-        bytes.append(UInt8(ascii: "\""))
+    private static func quoted(_ text: Substring.UTF8View) -> [UInt8] {
+        var bytes = [UInt8(ascii: "\"")]
         for byte in text {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
@@ -43,6 +47,7 @@ struct JSONLine {
             }
         }
         bytes.append(UInt8(ascii: "\""))
+        return bytes
     }
 
     private static let hex = Array("0123456789abcdef".utf8)

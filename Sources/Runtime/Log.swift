@@ -1,6 +1,6 @@
 import Glibc
 
-/// JSON lines on standard error, one write each, so that lines of many threads never mix.
+/// Lines of JSON, or of text for people, on standard error, one write each, so that lines of many threads never mix.
 ///
 /// Fields carry names, codes and numbers; never query texts, addresses with secrets or row values.
 package struct Log: Sendable {
@@ -14,6 +14,16 @@ package struct Log: Sendable {
         /// Whether the left level is less grave.
         package static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
 
+        /// The number by which syslog and the journal know the level.
+        var priority: Int {
+            switch self {
+            case .debug: 7
+            case .info: 6
+            case .warning: 4
+            case .error: 3
+            }
+        }
+
         /// Reads `debug`, `info`, `warning` or `error`.
         package init?(name: String) {
             guard let level = Self.allCases.first(where: { "\($0)" == name }) else { return nil }
@@ -22,11 +32,20 @@ package struct Log: Sendable {
     }
 
     private let level: Level
+    private let format: LogFormat
+    private let hasPriorities: Bool
     private let sink: @Sendable ([UInt8]) -> Void
 
     /// Lines below `level` are dropped; `sink` takes each whole line with its newline.
-    package init(level: Level = .info, sink: @escaping @Sendable ([UInt8]) -> Void = Log.writeToStandardError) {
+    ///
+    /// With priorities each line begins with a number in angle brackets, by which the journal knows its level.
+    package init(
+        level: Level = .info, format: LogFormat = .json, hasPriorities: Bool = false,
+        sink: @escaping @Sendable ([UInt8]) -> Void = Log.writeToStandardError
+    ) {
         self.level = level
+        self.format = format
+        self.hasPriorities = hasPriorities
         self.sink = sink
     }
 
@@ -53,22 +72,33 @@ package struct Log: Sendable {
     /// Hands one line to the sink if it is grave enough.
     private func line(_ level: Level, _ event: String, _ fields: KeyValuePairs<String, String>) {
         guard level >= self.level else { return }
-        sink(Self.formatted(level, event, fields))
+        let line = Self.formatted(level, event, fields, format)
+        sink(hasPriorities ? Array("<\(level.priority)>".utf8) + line : line)
     }
 
     /// A line with its newline; long values are shortened until it has no more than `LineWriter.lineLimit` bytes.
-    static func formatted(_ level: Level, _ event: String, _ fields: KeyValuePairs<String, String>) -> [UInt8] {
+    static func formatted(
+        _ level: Level, _ event: String, _ fields: KeyValuePairs<String, String>, _ format: LogFormat = .json
+    ) -> [UInt8] {
         let time = timestamp()
-        var valueLimit = LineWriter.lineLimit
+        // The priority before the line takes three bytes.
+        let lineLimit = LineWriter.lineLimit - 3
+        var valueLimit = lineLimit
         while true {
-            var line = JSONLine(valueLimit: valueLimit)
-            line.add("ts", time)
-            line.add("level", "\(level)")
-            line.add("event", event)
-            for (key, value) in fields { line.add(key, value) }
-            let bytes = line.finished()
+            let bytes: [UInt8]
+            switch format {
+            case .json:
+                var line = JSONLine(valueLimit: valueLimit)
+                for (key, value) in [("ts", time), ("level", "\(level)"), ("event", event)] { line.add(key, value) }
+                for (key, value) in fields { line.add(key, value) }
+                bytes = line.finished()
+            case .text:
+                var line = TextLine(time: time, level: "\(level)", event: event, valueLimit: valueLimit)
+                for (key, value) in fields { line.add(key, value) }
+                bytes = line.finished()
+            }
             // Below the limit of 32 even the time would suffer; names and numbers of fields are those of our sources.
-            if bytes.count <= LineWriter.lineLimit || valueLimit <= 32 { return bytes }
+            if bytes.count <= lineLimit || valueLimit <= 32 { return bytes }
             valueLimit /= 2
         }
     }

@@ -21,6 +21,12 @@ package struct ServiceManager: Sendable {
             }
         }
 
+        /// Whether the same will be said again soon.
+        fileprivate var isRepeated: Bool {
+            if case .watchdog = self { return true }
+            return false
+        }
+
         private static func monotonicMicroseconds() -> Int64 {
             var time = timespec()
             clock_gettime(CLOCK_MONOTONIC, &time)
@@ -50,9 +56,11 @@ package struct ServiceManager: Sendable {
         defer { close(socket) }
         let length = socklen_t(MemoryLayout<sa_family_t>.size + path.count)
         let message = Array(state.message.utf8)
+        // A manager that does not read must not hold up who is asked for signs of life; one message more or less is nothing.
+        let flags = Int32(MSG_NOSIGNAL) | (state.isRepeated ? Int32(MSG_DONTWAIT) : 0)
         let sent = withUnsafePointer(to: &target) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                sendto(socket, message, message.count, Int32(MSG_NOSIGNAL), address, length)
+                sendto(socket, message, message.count, flags, address, length)
             }
         }
         return sent == message.count

@@ -84,7 +84,7 @@ extension Scheduler {
         }
         guard let lapsed else { return }
         if pool.busyCount > 0 {
-            log.warning("out of touch for too long, giving up the jobs at work", ["runs": "\(pool.busyCount)"])
+            log.warning("out of touch for too long, giving up the jobs at work", ["count": "\(pool.busyCount)"])
         }
         lapsed.request()
     }
@@ -140,7 +140,7 @@ extension Scheduler {
         guard let control = state.withLock({ $0.control }) else { return }
         let late = pool.busyCount
         if late > 0 {
-            log.warning("drain limit reached, cancelling jobs", ["runs": "\(late)"])
+            log.warning("drain limit reached, cancelling jobs", ["count": "\(late)"])
             try? await control.cancelAll()
         }
         let end = Monotonic.now() + .seconds(5)

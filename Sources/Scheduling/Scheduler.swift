@@ -16,6 +16,8 @@ package final class Scheduler: Service {
     let clock: any Clock<Duration>
     let pool: SessionPool
     let wakeup = Wakeup()
+    /// Beats at each turn.
+    package let heartbeat = Heartbeat("scheduler")
     let state: Lock<State>
     let loadJobs: (@Sendable () throws -> JobsDocument)?
 
@@ -86,11 +88,13 @@ package final class Scheduler: Service {
         var pacer = TickPacer()
         var backoff = Backoff(base: .milliseconds(100), limit: .seconds(2))
         while !shutdown.isRequested, !Task.isCancelled {
+            heartbeat.beat()
             do throws(PostgresError) {
                 let control = try await controlSession(&group)
                 await reloadJobs(control)
                 let pause = try await turn(control, &pacer, &group)
                 backoff.reset()
+                heartbeat.beat(resting: pause)
                 await wakeup.wait(upTo: pause, clock: clock)
             } catch {
                 if error.kind == .cancelled { return }

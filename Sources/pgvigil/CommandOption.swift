@@ -8,6 +8,15 @@ struct CommandOption: Sendable {
     let placeholder: String?
     /// One short line for the help.
     let summary: String
+    /// Whether the help only names it, since its screen is full; docs/operations.md explains it.
+    var isRare = false
+
+    /// The same option, only named by the help.
+    var rare: CommandOption {
+        var option = self
+        option.isRare = true
+        return option
+    }
 
     /// An option that takes a value: `--sql-dir DIR`.
     static func value(

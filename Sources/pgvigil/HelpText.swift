@@ -11,8 +11,10 @@ enum HelpText {
         if !command.subcommands.isEmpty {
             lines += [""] + table(command.subcommands.map { ($0.name, $0.summary) })
         }
-        let options = command.options.map { (left($0), $0.summary) }
+        let options = command.options.filter { !$0.isRare }.map { (left($0), $0.summary) }
         if !options.isEmpty { lines += ["", "options:"] + table(options) }
+        let rare = command.options.filter(\.isRare).map(left).joined(separator: ", ")
+        if !rare.isEmpty { lines += wrapped("More, in docs/operations.md: \(rare)", width: screenWidth) }
         lines += footer(command, title)
         return lines.joined(separator: "\n") + "\n"
     }

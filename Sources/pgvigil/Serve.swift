@@ -14,16 +14,22 @@ extension Command {
             .value("external-url", "URL", "where clients reach it (default: their Host)"),
             .value("jobs", "FILE", "bring the jobs of FILE into force, again at SIGHUP"),
             .flag("migrate", "migrate the database first"),
-            .value("job-sessions", "COUNT", "the most jobs at once (default 16)"),
-            .value("collect-sessions", "COUNT", "the most collectors at once (default 2)"),
-            .value("target-sessions", "COUNT", "the most sessions on other servers (default 16)"),
+            .value("job-sessions", "COUNT", "the most jobs at once (default 16)").rare,
+            .value("collect-sessions", "COUNT", "the most collectors at once (default 2)").rare,
+            .value("target-sessions", "COUNT", "the most sessions on other servers (default 16)").rare,
             .keyFile,
-            .value("page-cache", "TIME", "give out a page again so long (default 1s)"),
+            .value("page-cache", "TIME", "give out a page of metrics again so long (default 1s)").rare,
+            .value("tls-cert", "FILE", "serve HTTPS with these certificates"),
+            .value("tls-key", "FILE", "the private key of the certificate"),
+            .value("bearer-token-file", "FILE", "let in who sends one of these tokens").rare,
+            .value("basic-auth-file", "FILE", "let in these users and passwords").rare,
+            .flag("auth-probes", "ask for authentication at /healthz and /readyz too").rare,
+            .value("log-format", "FORMAT", "json (default), or text for people").rare,
             .value("drain", "TIME", "let jobs finish so long at SIGTERM (default 20s)"),
-            .value("log-level", "LEVEL", "debug, info (default), warning or error"),
+            .value("log-level", "LEVEL", "debug, info (default), warning or error").rare,
         ],
         details: [
-            "Ends at SIGTERM once running jobs are done. Logs JSON lines to standard error.",
+            "Ends at SIGTERM once running jobs are done. Logs to standard error.",
             "Exit status 14: the port is taken; 12: the schema is newer; 3: not migrated.",
         ],
         body: { try await ServeCommand(invocation: $0).run() })
@@ -42,6 +48,8 @@ struct ServeSettings: Sendable {
     var pageCache: Duration = .seconds(1)
     var drain: Duration = .seconds(20)
     var logLevel = Log.Level.info
+    var logFormat = LogFormat.json
+    var security = ServerSecurity()
 
     /// Reads the options.
     /// - Throws: `CommandFault` of status usage.
@@ -73,12 +81,39 @@ struct ServeSettings: Sendable {
         targetSessions = try invocation.integer("target-sessions", in: 1...500) ?? targetSessions
         pageCache = try invocation.duration("page-cache") ?? pageCache
         drain = try invocation.duration("drain") ?? drain
+        try readLogging(invocation)
+        try readSecurity(invocation)
+    }
+
+    private mutating func readLogging(_ invocation: Invocation) throws(CommandFault) {
         if let text = invocation.value("log-level") {
             guard let level = Log.Level(name: text) else {
                 throw CommandFault(
                     .usage, "option --log-level must be debug, info, warning or error", remedy: "it says \"\(text)\"")
             }
             logLevel = level
+        }
+        if let text = invocation.value("log-format") {
+            guard let format = LogFormat(rawValue: text) else {
+                throw CommandFault(.usage, "option --log-format must be json or text", remedy: "it says \"\(text)\"")
+            }
+            logFormat = format
+        }
+    }
+
+    private mutating func readSecurity(_ invocation: Invocation) throws(CommandFault) {
+        security.certificatePath = invocation.value("tls-cert")
+        security.keyPath = invocation.value("tls-key")
+        security.bearerTokenPath = invocation.value("bearer-token-file")
+        security.basicAuthPath = invocation.value("basic-auth-file")
+        security.guardsProbes = invocation.flag("auth-probes")
+        guard (security.certificatePath == nil) == (security.keyPath == nil) else {
+            throw CommandFault(.usage, "--tls-cert and --tls-key need each other", remedy: "name both files, or none")
+        }
+        do throws(SecurityFault) {
+            try security.check()
+        } catch {
+            throw CommandFault(.usage, error.message, remedy: error.remedy)
         }
     }
 }

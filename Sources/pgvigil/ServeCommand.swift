@@ -19,7 +19,9 @@ struct ServeCommand {
     init(invocation: Invocation) throws(CommandFault) {
         self.invocation = invocation
         settings = try ServeSettings(invocation)
-        log = Log(level: settings.logLevel)
+        log = Log(
+            level: settings.logLevel, format: settings.logFormat,
+            hasPriorities: Journal.isStandardError(environment: ProcessEnvironment.variables()))
     }
 
     /// Serves until shutdown is asked for.
@@ -86,7 +88,8 @@ struct ServeCommand {
 
     private func serve(conninfo: String, _ jobs: JobsFile?) async throws -> ExitStatus {
         let secrets = try secretOpener()
-        let exporter = try makeExporter(conninfo, schemaVersion: try Self.newestMigration())
+        let closing = GracefulShutdown()
+        let exporter = try makeExporter(conninfo, closing)
         if settings.embeddedDirectory == nil { try await prepareSchema(conninfo) }
         try await warnOfSuperuser(conninfo)
         let shutdown = invocation.shutdown
@@ -101,20 +104,18 @@ struct ServeCommand {
             secrets: secrets, instanceID: scheduler.instance.description, sessions: settings.targetSessions,
             hasPasswordVariable: ProcessEnvironment.variables()["PGPASSWORD"] != nil, shutdown: shutdown, log: log)
         exporter.registry.add(SchedulerMetrics(scheduler: scheduler))
-        invocation.onReload { [log] in
-            log.info("reload asked for")
-            scheduler.reload()
-        }
+        onReload(scheduler, exporter)
         let group = ServiceGroup(
-            services: [exporter, scheduler, collection, targets], shutdown: shutdown,
-            drainLimit: settings.drain + .seconds(8),
-            log: log)
-        manager.notify(.ready)
-        log.info("serving", ["version": Program.version, "url": "http://\(settings.address.host):\(exporter.port)/"])
+            services: [scheduler, collection, targets],
+            closers: [exporter] + watchdog([scheduler.heartbeat, exporter.heartbeat], closing),
+            closing: closing, shutdown: shutdown, drainLimit: settings.drain + .seconds(8), log: log)
+        log.info(
+            "serving", ["version": Program.version, "url": "\(scheme)://\(settings.address.host):\(exporter.port)/"])
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { [manager, log] in
                 await shutdown.wait()
                 manager.notify(.stopping)
+                manager.notify(.status("draining"))
                 log.info("stopping")
             }
             try await group.run()
@@ -139,20 +140,47 @@ struct ServeCommand {
         let rows = try await connection.query("select current_setting('is_superuser')")
         await connection.close()
         guard rows.first?[0] == "on" else { return }
-        log.warning("serving as a superuser, whose rights every job has; log in as a member of monitoring_service")
+        log.warning(
+            "serving as a superuser",
+            ["remedy": "log in as a member of monitoring_service: every job has the rights of this login"])
+    }
+
+    private func onReload(_ scheduler: Scheduler, _ exporter: Exporter) {
+        invocation.onReload { [log, manager] in
+            log.info("reload asked for")
+            manager.notify(.reloading)
+            scheduler.reload()
+            exporter.reload { manager.notify(.ready) }
+        }
+    }
+
+    private var scheme: String { settings.security.certificatePath == nil ? "http" : "https" }
+
+    /// Tells the service manager that all is alive, if it wants to hear it.
+    private func watchdog(_ heartbeats: [Heartbeat], _ closing: GracefulShutdown) -> [any Service] {
+        guard let interval = Watchdog.interval(environment: ProcessEnvironment.variables()) else { return [] }
+        return [
+            Watchdog(manager: manager, interval: interval, heartbeats: heartbeats, shutdown: closing, log: log)
+        ]
     }
 
     /// Takes the port before anything is changed in the database.
-    private func makeExporter(_ conninfo: String, schemaVersion: String) throws -> Exporter {
+    private func makeExporter(_ conninfo: String, _ closing: GracefulShutdown) throws -> Exporter {
         var configuration = ExporterConfiguration(
             host: settings.address.host, port: settings.address.port,
             database: PostgresConfiguration(
                 conninfo: conninfo, applicationName: "pgvigil exporter", connectTimeout: .seconds(5)),
-            version: Program.version, schemaVersion: schemaVersion)
+            version: Program.version, schemaVersion: try Self.newestMigration())
         configuration.cacheLifetime = settings.pageCache
         configuration.externalURL = settings.externalURL
+        configuration.security = settings.security
         do {
-            return try Exporter(configuration, shutdown: invocation.shutdown, log: log)
+            return try Exporter(
+                configuration, shutdown: closing, draining: invocation.shutdown, log: log,
+                onListening: { [manager, scheme] in
+                    manager.notify(.ready)
+                    manager.notify(.status("serving \(scheme)"))
+                })
         } catch {
             throw CommandFault(
                 error.isPortTaken ? .portTaken : .failed, error.description,
@@ -185,8 +213,8 @@ struct ServeCommand {
         }
         if !status.changedFiles.isEmpty {
             log.warning(
-                "the database's functions are of another version; run: pgvigil migrate up",
-                ["files": "\(status.changedFiles.count)"])
+                "functions are of another version",
+                ["files": "\(status.changedFiles.count)", "remedy": "run: pgvigil migrate up"])
         }
     }
 

@@ -61,7 +61,8 @@ struct CommandLineTests {
     @Test(
         "wrong usage is one line and status 2",
         arguments: [
-            ([], "pgvigil needs a command: migrate"), (["migrate"], "pgvigil migrate needs a command: up, down, status"),
+            ([], "pgvigil needs a command: migrate"),
+            (["migrate"], "pgvigil migrate needs a command: up, down, status"),
             (["migrate", "up", "--dsn"], "option --dsn needs a value: --dsn CONNINFO"),
             (["migrate", "up", "--reload=yes"], "option --reload takes no value"),
             (["migrate", "status", "now"], "unexpected \"now\" after pgvigil migrate status"),

@@ -25,11 +25,15 @@ final class ServeProcess: Sendable {
     }()
 
     /// Starts it; `listen` picks a free port unless given.
-    init(_ arguments: [String], folder: TemporaryFolder, listen: String = "127.0.0.1:0") throws {
+    init(
+        _ arguments: [String], folder: TemporaryFolder, listen: String = "127.0.0.1:0",
+        environment: [String: String] = [:]
+    ) throws {
         logPath = folder.newPath("serve.log")
         child = try ChildProcess(
             [Self.program, "serve", "--listen", listen] + arguments,
-            environment: ProcessEnvironment.variables(), output: .file(folder.newPath("serve.out")),
+            environment: ProcessEnvironment.variables().merging(environment) { $1 },
+            output: .file(folder.newPath("serve.out")),
             errors: .file(logPath))
     }
 
@@ -39,7 +43,7 @@ final class ServeProcess: Sendable {
     /// The port that it answers on, once it serves.
     func port() async throws -> UInt16 {
         try await eventually("it serves") { self.log.contains("\"event\":\"serving\"") }
-        let line = try #require(log.split(separator: "\n").last { $0.contains("\"url\":\"http://") })
+        let line = try #require(log.split(separator: "\n").last { $0.contains("\"url\":\"http") })
         let port = line.split(separator: ":").last?.prefix { $0.isNumber }
         return try #require(port.flatMap { UInt16($0) })
     }
@@ -65,11 +69,11 @@ final class ServeProcess: Sendable {
 
     /// Runs `body` with a serving process, which is killed if it still runs afterwards.
     static func with<R>(
-        _ arguments: [String], listen: String = "127.0.0.1:0",
+        _ arguments: [String], listen: String = "127.0.0.1:0", environment: [String: String] = [:],
         _ body: (ServeProcess, UInt16) async throws -> R
     ) async throws -> R {
         let folder = try TemporaryFolder()
-        let process = try ServeProcess(arguments, folder: folder, listen: listen)
+        let process = try ServeProcess(arguments, folder: folder, listen: listen, environment: environment)
         do {
             let result = try await body(process, try await process.port())
             process.child.signal(SIGKILL)

@@ -80,4 +80,27 @@ import Testing
         }
         return String(decoding: text, as: UTF8.self).split(separator: "\n")
     }
+
+    @Test func `text is for people and priorities are for the journal`() throws {
+        let lines = Lock([String]())
+        let log = Log(level: .debug, format: .text, hasPriorities: true) { bytes in
+            lines.withLock { $0.append(String(decoding: bytes, as: UTF8.self)) }
+        }
+        log.debug("a")
+        log.info("job applied", ["job": "x", "error": "two \"words\"", "empty": "", "line": "a\nb"])
+        log.warning("c")
+        log.error("d")
+        let written = lines.withLock { $0 }
+        #expect(written.map { $0.prefix(3) } == ["<7>", "<6>", "<4>", "<3>"])
+        let second = try #require(written.dropFirst().first)
+        let rest = try #require(second.firstRange(of: "Z info")).lowerBound
+        #expect(
+            second[rest...]
+                == #"Z info    job applied job=x error="two \"words\"" empty="" line="a\nb""# + "\n")
+        #expect(!Journal.isStandardError(environment: [:]))
+        #expect(!Journal.isStandardError(environment: ["JOURNAL_STREAM": "1:1"]))
+        var status = stat()
+        fstat(2, &status)
+        #expect(Journal.isStandardError(environment: ["JOURNAL_STREAM": "\(status.st_dev):\(status.st_ino)"]))
+    }
 }

@@ -72,4 +72,44 @@ import Testing
         ).run()
         #expect(lines.withLock { $0 }.contains { $0.contains("drain limit reached") })
     }
+
+    @Test func `a closer stays until every other service has ended`() async throws {
+        let (shutdown, closing) = (GracefulShutdown(), GracefulShutdown())
+        let order = Lock([String]())
+        let worker = Worker(name: "worker") {
+            await shutdown.wait()
+            // The closer is still there, whatever time this takes.
+            for _ in 0..<1000 { await Task.yield() }
+            #expect(!closing.isRequested)
+            order.withLock { $0.append("worker") }
+        }
+        let closer = Worker(name: "closer") {
+            await closing.wait()
+            order.withLock { $0.append("closer") }
+        }
+        shutdown.request()
+        try await ServiceGroup(
+            services: [worker], closers: [closer], closing: closing, shutdown: shutdown, drainLimit: .seconds(60),
+            log: silent
+        ).run()
+        #expect(order.withLock { $0 } == ["worker", "closer"])
+    }
+
+    @Test func `a closer that fails ends the others and is the error`() async {
+        let (shutdown, closing) = (GracefulShutdown(), GracefulShutdown())
+        let group = ServiceGroup(
+            services: [Worker(name: "worker") { await shutdown.wait() }],
+            closers: [Worker(name: "bad") { throw Broken() }, Worker(name: "good") { await closing.wait() }],
+            closing: closing, shutdown: shutdown, drainLimit: .seconds(60), log: silent)
+        await #expect(throws: Broken.self) { try await group.run() }
+    }
+
+    @Test func `a closer that ends unasked is an error`() async {
+        let (shutdown, closing) = (GracefulShutdown(), GracefulShutdown())
+        let group = ServiceGroup(
+            services: [Worker(name: "worker") { await shutdown.wait() }], closers: [Worker(name: "short") {}],
+            closing: closing, shutdown: shutdown, drainLimit: .seconds(60), log: silent)
+        let error = await #expect(throws: ServiceGroup.EndedEarly.self) { try await group.run() }
+        #expect(error?.service == "short")
+    }
 }

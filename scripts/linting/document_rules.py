@@ -63,3 +63,36 @@ def check_errors(text, sources, tests):
             yield f"{code}, raised in {path}, is not tested"
     for code in sorted(set(explained) - set(raised)):
         yield f"{code} is explained and never raised"
+
+
+LOG_CALL = re.compile(r'\blog\.(debug|info|warning|error)\(')
+LOG_EVENT = re.compile(r'\blog\.(debug|info|warning|error)\(\s*"((?:[^"\\]|\\.)*)"\s*(?:,\s*\[(.*?)\]\s*)?\)', re.DOTALL)
+LOG_KEY = re.compile(r'"(\w+)"\s*:')
+LOG_ROW = re.compile(r"^\| `([^`]+)` \| ([a-z, ]+) \| ([a-z_, –]+) \| (.+) \|$", re.MULTILINE)
+
+
+def check_log_events(text, sources):
+    """Every event that Swift logs is listed with its levels and keys, and nothing else is. `sources`: path → text."""
+    logged = {}
+    for path, source in sources.items():
+        events = LOG_EVENT.findall(source)
+        if len(events) != len(LOG_CALL.findall(source)):
+            yield f"{path} logs an event that is no literal text"
+        for level, event, fields in events:
+            levels, keys = logged.setdefault(event, (set(), set()))
+            levels.add(level)
+            keys.update(LOG_KEY.findall(fields))
+    listed = {}
+    # The first table of its form is that of the options.
+    for event, levels, keys, _ in LOG_ROW.findall(text.partition("## The log")[2]):
+        if event in listed:
+            yield f'the event "{event}" is listed twice'
+        listed[event] = (set(levels.split(", ")), {key for key in keys.split(", ") if key != "–"})
+    for event in sorted(set(logged) | set(listed)):
+        if event not in listed:
+            yield f'the event "{event}" is logged and not listed'
+        elif event not in logged:
+            yield f'the event "{event}" is listed and never logged'
+        elif logged[event] != listed[event]:
+            levels, keys = logged[event]
+            yield f'the event "{event}" is logged as {", ".join(sorted(levels))} with {", ".join(sorted(keys)) or "no key"}'

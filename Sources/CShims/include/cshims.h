@@ -21,6 +21,12 @@ static inline struct MHD_Daemon *pgvigil_mhd_start(unsigned flags, uint16_t port
     return MHD_start_daemon(flags, port, NULL, NULL, handler, context, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 }
 
+/// Whether crypt(3) knows the hash's method and finds it strong enough.
+int pgvigil_hash_is_usable(const char *hash);
+
+/// Whether the password gives the hash; as slow as the hash wants it, and in constant time otherwise.
+int pgvigil_password_matches(const char *password, const char *hash);
+
 /// Names the calling thread; Linux keeps 15 bytes.
 static inline void pgvigil_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 

@@ -236,6 +236,8 @@ import Testing
             try await stage.serving { _ in
                 _ = try await stage.value("select monitoring.run_job('long')")
                 try await stage.expect(Self.executing("call public.dawdle"), "1")
+                // How long its leases last a service learns by its first heartbeat.
+                try await stage.expect("select seen_at > started_at from monitoring.service_instances", "t")
                 // Heartbeats hang: their table is locked. Nobody else is there to end the run.
                 try await stage.asSuperuser { holder in
                     try await holder.execute("begin; lock table monitoring.job_leases in access exclusive mode")

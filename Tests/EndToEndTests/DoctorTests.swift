@@ -112,6 +112,11 @@ import Testing
                 }
                 let remedy = try await patient.remedies("horizon", "standby walreceiver")[0]
                 let admin = try await PostgresConnection.connect(standby.configuration())
+                let position = try await patient.admin.query("select pg_current_wal_lsn()").scalar
+                // The age of a horizon is counted by what the standby has seen so far.
+                try await patient.eventually("the standby has caught up") {
+                    try await admin.query("select pg_last_wal_replay_lsn() >= $1::pg_lsn", [position]).scalar == "t"
+                }
                 _ = try await admin.query(remedy)
                 try await patient.eventually("it is gone") { try await patient.isInOrder("horizon") }
                 await admin.close()

@@ -87,9 +87,9 @@ final class Patient {
 
     /// Asks again and again until it is so.
     func eventually(_ promise: String, _ isSo: () async throws -> Bool) async throws {
-        let deadline = Monotonic.now() + .seconds(30)
+        let deadline = Monotonic.now() + .seconds(90)
         while try await !isSo() {
-            guard Monotonic.now() < deadline else { throw Problem(description: "not so in 30 s: \(promise)") }
+            guard Monotonic.now() < deadline else { throw Problem(description: "not so in 90 s: \(promise)") }
             try await Task.sleep(for: .milliseconds(50))
         }
     }

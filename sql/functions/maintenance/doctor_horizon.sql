@@ -34,7 +34,7 @@ as $$
         union all
         select format('standby %s', coalesce(nullif(standby.application_name, ''), standby.pid::text)), null,
             age(standby.backend_xmin), format('feedback from %s', coalesce(standby.client_addr::text, 'a socket')),
-            'select pg_terminate_backend(pid) from pg_stat_activity where age(backend_xmin) >= 100000;',
+            'select pg_terminate_backend(pid) from pg_stat_activity where age(backend_xmin) >= 10000;',
             'the standby, as superuser; the queries that hold it back are ended'
         from pg_stat_replication as standby
     ) as holder
@@ -89,7 +89,7 @@ as $$
         format('%s WAL kept, horizon %s transactions old', pg_size_pretty(held.bytes), coalesce(held.xids, 0)),
         case
             when held.active and held.slot_type = 'physical' then
-                'select pg_terminate_backend(pid) from pg_stat_activity where age(backend_xmin) >= 100000;'
+                'select pg_terminate_backend(pid) from pg_stat_activity where age(backend_xmin) >= 10000;'
             when held.active then format('select pg_terminate_backend(%s);', held.active_pid)
             else format('select pg_drop_replication_slot(%L);', held.slot_name)
         end,

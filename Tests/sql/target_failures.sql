@@ -101,6 +101,9 @@ select monitoring_internal.add_target_at('dead', 'host=dead.example', null, null
 select monitoring_internal.add_target_at('live', 'host=live.example user=watch', null, null, null, null, 2, pg_temp.at(1));
 
 -- Room ---------------------------------------------------------------------------------------------
+update monitoring.collector_states as state
+set next_due_at = pg_temp.at(-1)
+where state.target_database_id = pg_temp.main('dead') and state.collector_id = pg_temp.id('instance');
 select results_eq(
     $$ select target_name, name from monitoring_internal.claim_target_collections_at(null, 1, pg_temp.at(70)) $$,
     $$ values ('dead', 'instance') $$, 'what has been due for the longest is claimed first');

@@ -157,6 +157,9 @@ select throws_ok(
     $$ select pg_temp.report('{"system_identifier": "4711"}', 70) $$, 'PV604', 'target "prod" is another cluster than before',
     'another cluster is refused');
 select throws_ok(
+    $$ select pg_temp.report('{"system_identifier": null}', 70) $$, 'PV604', 'target "prod" is another cluster than before',
+    'nor is one that does not tell which it is');
+select throws_ok(
     $$ select monitoring_internal.check_target_facts(t, '{"server_version_num": 140010, "server_version": "14.10"}')
         from monitoring.targets as t where name = 'prod' $$, 'PV605', 'target "prod" is version 14.10', 'so is one too old');
 select lives_ok($$ select pg_temp.report('{"timeline": 7, "in_recovery": false}', 71) $$, 'a promoted one is the same');

@@ -105,11 +105,13 @@ begin
             message = format('target "%s" is version %s', p_target.name, p_facts ->> 'server_version'),
             hint = 'pgvigil monitors PostgreSQL 15 and later.';
     end if;
-    if v_identifier <> v_known then
+    -- One that does not tell may be any other.
+    if v_known is not null and v_identifier is distinct from v_known then
         raise exception using
             errcode = 'PV604',
             message = format('target "%s" is another cluster than before', p_target.name),
-            detail = format('Its system identifier was %s and is %s.', v_known, v_identifier),
+            detail = format(
+                'Its system identifier was %s and is %s.', v_known, coalesce(v_identifier::text, 'not told')),
             hint = format('If it was restored or built anew, say so: pgvigil targets accept %s', p_target.name);
     end if;
 end;

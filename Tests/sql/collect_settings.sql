@@ -120,6 +120,9 @@ create temporary table given (name text, value text);
 insert into given values
     ('primary_conninfo', 'host=a user=u password=opensesame sslmode=require'),
     ('primary_conninfo', 'host=a password = ''open sesame'' port=1'),
+    ('primary_conninfo', 'password=''it\''s opensesame'' host=a'), ('primary_conninfo', 'password=a\ opensesame host=a'),
+    ('primary_conninfo', 'password=a;opensesame'), ('primary_conninfo', 'password=a&''"opensesame host=a'),
+    ('primary_conninfo', 'postgresql://u:a/b@opensesame@h/db'), ('app.smtp_pass', 'opensesame'), ('c.pwd', 'opensesame'),
     ('primary_conninfo', 'postgresql://u:opensesame@h/db?sslpassword=opensesame&x=1'),
     ('archive_command', 'PGPASSWORD=opensesame AWS_SECRET_ACCESS_KEY="opensesame" ship %p'),
     ('archive_command', 'curl -u me:opensesame -T %p https://x'),

@@ -148,5 +148,17 @@ select is(
         'monitoring_exporter', 'monitoring_collector']) as r where has_function_privilege(r, 'monitoring.doctor()', 'execute')),
     array['monitoring_admin', 'monitoring_service'], 'findings are for operators');
 
+-- Who has a table for himself may have an index broken as well: the doctor does not wait for him ------
+create table public.doctor_locked (id integer);
+create unique index doctor_locked_id on public.doctor_locked (id);
+update pg_index set indisvalid = false where indexrelid = 'public.doctor_locked_id'::regclass;
+lock table public.doctor_locked in access exclusive mode;
+select results_eq(
+    $$ select evidence, remedy, remedy_place ~ 'create unique' from monitoring_internal.doctor_indexes()
+        where subject = 'public.doctor_locked_id' $$,
+    $$ values ('on public.doctor_locked, locked, its size is not known',
+        'drop index concurrently public.doctor_locked_id;', false) $$,
+    'of an invalid index whose table is locked, nothing is asked that waits for the lock');
+
 select * from finish();
 rollback;

@@ -41,6 +41,12 @@ insert into masking values
     ('set app.token = abc', 'set app.token = ?'), ('SET LOCAL app.token TO secret', 'SET LOCAL app.token TO ?'),
     ('alter role x in database y set app.t to secret', 'alter role x in database y set app.t to ?'),
     ($$alter system set x='y'$$, 'alter system set x= ?'),
+    ('set app.token to secret, "to"', 'set app.token to ?'), ('set "my app" . token = secret', 'set "my app" . token = ?'),
+    ('alter function f(int) set app.token to secret', 'alter function f(int) set app.token to ?'),
+    ($$create or replace function f(a int = 1) returns int language sql set app.a = secret set b to c as 'x'$$,
+        'create or replace function f(a int = ?) returns int language sql set app.a = ?'),
+    ('alter user x set app.token from current', 'alter user x set app.token from current'),
+    ('create table t (a int references b on delete set null)', 'create table t (a int references b on delete set null)'),
     ('alter table a rename to b', 'alter table a rename to b'), ('set role bob', 'set role bob'),
     ('update t set a = 1', 'update t set a = ?'),
     (E'select\t1\r\n', E'select\t?\r\n'), ('', ''), (null, null);

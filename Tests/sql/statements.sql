@@ -128,6 +128,24 @@ select is(
     (select count(*) from monitoring.statement_intervals where calls < 0 or total_exec_time < 0 or rows_processed < 0),
     0::bigint, 'nothing is negative');
 
+-- Without a time for each entry, extremes that narrowed tell that it was made anew, however much it has done since.
+select pg_temp.store(11, 0, array[pg_temp.entry(1, 3, 9), pg_temp.entry(2, 3, 9)], '{"dealloc": 7}');
+select pg_temp.store(11, 1, array[
+    pg_temp.entry(1, 5, 10, '{"max_exec_time": 4}'), pg_temp.entry(2, 5, 10, '{"min_exec_time": 0.6}')], '{"dealloc": 7}');
+select results_eq(
+    $$ select query_id, execution_count, is_new, is_lossy from pg_temp.seen(11, 1) order by query_id $$,
+    $$ values (1::bigint, 5::bigint, true, false), (2, 5, true, false) $$,
+    'a statement reset alone that has overtaken its old counters counts from its reset');
+select pg_temp.store(11, 2, array[pg_temp.entry(1, 1, 1)],
+    jsonb_build_object('stats_reset_at', pg_temp.at(1.5), 'dealloc', 2));
+select is((select is_lossy from pg_temp.seen(11, 2)), true, 'entries thrown out after a reset are seen, though fewer');
+select is(
+    (select array_agg(monitoring_internal.is_lossy_snapshot(source, said::jsonb) order by said)
+        from monitoring.statement_sources as source
+        cross join (values ('{"dealloc": 0}'), ('{"dealloc": 1}'), ('{"dealloc": null}')) as summary (said)
+        where source.target_database_id = 11),
+    '{f,t,f}', 'a reset alone, or an old extension, is no loss');
+
 -- Before version 1.9 the extension says neither when it was reset nor how often it threw entries out.
 select pg_temp.store(10, 0, array[pg_temp.entry(1, 10, 100)], '{"dealloc": null, "stats_reset_at": null}');
 select pg_temp.store(10, 1, array[pg_temp.entry(1, 12, 130)], '{"dealloc": null, "stats_reset_at": null}');

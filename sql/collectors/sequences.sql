@@ -34,26 +34,36 @@ with locked as materialized (
         entry.seqincrement,
         entry.seqmin,
         entry.seqmax,
-        case owned.type
-            when 'int2'::regtype then 32767
-            when 'int4'::regtype then 2147483647
-            else 9223372036854775807
-        end as type_max,
+        coalesce(fed.type_max, 9223372036854775807) as type_max,
         has_sequence_privilege(class.oid, 'select, usage') as is_readable,
         locked.relation is not null as is_locked
     from pg_sequence as entry
     inner join pg_class as class on class.oid = entry.seqrelid and class.relpersistence <> 't'
     inner join pg_namespace as namespace on namespace.oid = class.relnamespace
     left join locked on locked.relation = class.oid
-    -- The column that owns it, as serial and identity columns do.
+    -- The narrowest column that it feeds: by owning it, as serial and identity columns do, or by its default.
     left join lateral (
-        select min(attribute.atttypid) as type
-        from pg_depend as depend
+        select min(
+            case coalesce(nullif(type.typbasetype, 0), type.oid)
+                when 'int2'::regtype then 32767
+                when 'int4'::regtype then 2147483647
+            end::bigint) as type_max
+        from (
+            select depend.refobjid as relid, depend.refobjsubid as number
+            from pg_depend as depend
+            where depend.classid = 'pg_class'::regclass and depend.objid = class.oid and depend.objsubid = 0
+                and depend.refclassid = 'pg_class'::regclass and depend.deptype in ('a', 'i')
+            union all
+            select value.adrelid, value.adnum
+            from pg_depend as depend
+            inner join pg_attrdef as value on value.oid = depend.objid
+            where depend.refclassid = 'pg_class'::regclass and depend.refobjid = class.oid
+                and depend.classid = 'pg_attrdef'::regclass
+        ) as feeds
         inner join pg_attribute as attribute
-            on attribute.attrelid = depend.refobjid and attribute.attnum = depend.refobjsubid
-        where depend.classid = 'pg_class'::regclass and depend.objid = class.oid and depend.objsubid = 0
-            and depend.refclassid = 'pg_class'::regclass and depend.deptype in ('a', 'i')
-    ) as owned on true
+            on attribute.attrelid = feeds.relid and attribute.attnum = feeds.number
+        inner join pg_type as type on type.oid = attribute.atttypid
+    ) as fed on true
     where not entry.seqcycle
         and namespace.nspname <> all (array['monitoring', 'monitoring_internal', 'monitoring_partitions'])
 ), read as materialized (
@@ -67,7 +77,7 @@ with locked as materialized (
         read.nspname,
         read.relname,
         case
-            when read.is_rising then (read.last_value - read.seqmin)::numeric
+            when read.is_rising then (read.last_value - read.seqmin::numeric)
                 / nullif(least(read.seqmax, read.type_max) - read.seqmin::numeric, 0)
             else (read.seqmax::numeric - read.last_value)
                 / nullif(read.seqmax::numeric - greatest(read.seqmin, -read.type_max - 1), 0)
@@ -76,7 +86,7 @@ with locked as materialized (
             case
                 when read.is_rising then least(read.seqmax, read.type_max) - read.last_value::numeric
                 else read.last_value::numeric - greatest(read.seqmin, -read.type_max - 1)
-            end / abs(read.seqincrement)) as remaining
+            end / abs(read.seqincrement::numeric)) as remaining
     from read
     where read.last_value is not null
 )

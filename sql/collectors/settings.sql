@@ -25,19 +25,20 @@ select
         when own.value <> ''
             and (
                 known.name in ('ssl_passphrase_command', 'krb_server_keyfile')
-                or known.name ~ '\.' and known.name ~* '(key|secret|password|passphrase|token|credential)')
+                or known.name ~ '\.' and known.name ~* '(key|secret|pass|pwd|token|credential)')
             then '********'
         else regexp_replace(
             regexp_replace(
                 own.value,
+                -- Up to a blank, since a password may have any sign, and a backslash before a blank or a quote:
                 -- password=x, PGPASSWORD=x, AWS_SECRET_ACCESS_KEY=x, --password x, Token: x, Bearer x, curl -u me:x
                 '((pass(word|wd|phrase)?|pwd|secret|token|credential|key)[a-z0-9_-]*\s*[=:]\s*|'
                     '--?(pass|secret|token|key)[a-z0-9_-]*\s+|'
                     'sshpass\s+-p\s*|(bearer|basic)\s+|\s(-u|--user)[= ]*[^:\s]+:)'
-                    '("[^"]*"|''[^'']*''|[^\s&;"'']+)',
+                    '("[^"]*"|''([^''\\]|\\.)*''|([^\s\\]|\\.)+)',
                 '\1********', 'gi'),
             -- user:password@host
-            '(://[^/\s:@]*:)[^@\s]+@', '\1********@', 'g')
+            '(://[^/\s:@]*:)\S+@', '\1********@', 'g')
     end as value,
     known.unit,
     known.vartype,

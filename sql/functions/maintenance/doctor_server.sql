@@ -193,7 +193,10 @@ set search_path = pg_catalog, pg_temp
 as $$
     select 'indexes', 'warning', format('%I.%I', schema.nspname, class.relname),
         'the index is not valid: it costs writes, and no query uses it',
-        format('on %I.%I, %s', owner_schema.nspname, owner.relname, pg_size_pretty(pg_relation_size(class.oid))),
+        format('on %I.%I, %s', owner_schema.nspname, owner.relname, case
+            when lock.is_held then 'locked, its size is not known'
+            else pg_size_pretty(pg_relation_size(class.oid))
+        end),
         case
             -- A leftover of "reindex concurrently", whose original is there; or one that would fail again.
             when (class.relname ~ '_cc(new|old)[0-9]*$' or index.indisunique) and schema.nspname <> 'pg_toast'
@@ -205,12 +208,21 @@ as $$
             else format('reindex index concurrently %I.%I;', schema.nspname, class.relname)
         end,
         format('database %I, as owner of the table%s', current_database(), case when index.indisunique then
-            '; then mend what is there twice and build it again: ' || pg_get_indexdef(class.oid) else '' end)
+            '; then mend what is there twice and build it again'
+                || case when lock.is_held then '' else ': ' || pg_get_indexdef(class.oid) end else '' end)
     from pg_index as index
     inner join pg_class as class on class.oid = index.indexrelid
     inner join pg_namespace as schema on schema.oid = class.relnamespace
     inner join pg_class as owner on owner.oid = index.indrelid
     inner join pg_namespace as owner_schema on owner_schema.oid = owner.relnamespace
+    -- Its size and definition wait for whoever has, or awaits, the index or its table for itself.
+    cross join lateral (
+        select exists (
+            select from pg_locks as taken
+            where taken.relation in (index.indexrelid, index.indrelid) and taken.mode = 'AccessExclusiveLock'
+                and taken.database = (
+                    select d.oid from pg_database as d where d.datname = current_database())) as is_held
+    ) as lock
     where not index.indisvalid
         and not exists (
             select from pg_stat_progress_create_index as build

@@ -29,7 +29,10 @@ as $$
             and entry.shared_blks_read >= past.shared_blks_read
             and entry.wal_bytes >= past.wal_bytes
             -- As many calls that took another time are other calls.
-            and (entry.calls > past.calls or entry.total_exec_time = past.total_exec_time) as has_gone_on
+            and (entry.calls > past.calls or entry.total_exec_time = past.total_exec_time)
+            -- Where no entry says since when it counts, nor are extremes ever reset: they only widen.
+            and (entry.stats_since_at is not null or entry.max_exec_time >= past.max_exec_time
+                and entry.min_exec_time <= past.min_exec_time) is not false as has_gone_on
     ) as known
     where entry.summary is null
         and case
@@ -102,7 +105,7 @@ as $$
         b.jit_time - coalesce(a.jit_time, 0), b.stats_since_at, p_source.tenant_id, p_source.collected_at, p_now,
         p_summary -> 'users' ->> b.userid::text, p_summary -> 'databases' ->> b.dbid::text,
         1::bigint, a.calls is null,
-        coalesce((p_summary ->> 'dealloc')::bigint > p_source.dealloc, false),
+        monitoring_internal.is_lossy_snapshot(p_source, p_summary),
         coalesce(extreme.largest, least(b.max_exec_time, d.total / d.calls + d.stddev * sqrt(d.calls - 1))),
         null::double precision, null::text, false, null::text, '[]'::jsonb
     from monitoring_internal.pair_statements(p_source, p_summary, p_snapshot) as pair

@@ -56,8 +56,10 @@ as $$
                 else found.part
             end,
             '' order by found.place), case when p_query is not null then '' end),
-        -- What a setting is set to may be a bare word.
-        '^(\s*(?:set|alter\s+(?:system|role|user|database)\M.*?\mset)\M[^=]*?(?:=|\mto\M)).*$', '\1 ?', 'i')
+        -- What a setting is set to may be a bare word. The first quantifier takes the shortest: the first value counts.
+        '^(\s*?(?:set|(?:alter|create)\s[^=]*?(?:system|role|user|database|function|procedure|routine)\M.*?\mset)'
+            '(?:\s+(?:session|local))?\s+(?:"[^"]*"|\s*\.\s*|[^\s=".;(])+\s*(?:=|\mto\M)).*$',
+        '\1 ?', 'i')
     from monitoring_internal.query_parts(p_query) as found;
 $$;
 

@@ -1,6 +1,6 @@
 -- statements/store.sql: take a snapshot of pg_stat_statements in.
--- Owns is_comparable_snapshot, remember_counters, remember_statements_at, store_intervals_at, store_statements_at,
--- remember_source_at.
+-- Owns is_comparable_snapshot, is_lossy_snapshot, remember_counters, remember_statements_at, store_intervals_at,
+-- store_statements_at, remember_source_at.
 -- Writes statement_sources, statement_counters, statements, statement_intervals. The source's row is the lock.
 
 -- Whether a snapshot goes on where the last one ended: the same server and extension, whose statistics, if they were
@@ -25,6 +25,23 @@ $$;
 
 comment on function monitoring_internal.is_comparable_snapshot(monitoring.statement_sources, jsonb) is
     'Whether a snapshot''s counters can be compared with those of the last one.';
+
+-- Whether entries were thrown out since the last snapshot. A reset starts their number at nothing.
+create or replace function monitoring_internal.is_lossy_snapshot(
+    p_source monitoring.statement_sources, p_summary jsonb)
+returns boolean
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce((p_summary ->> 'dealloc')::bigint > case
+        when p_source.stats_reset_at is not distinct from (p_summary ->> 'stats_reset_at')::timestamptz
+            then p_source.dealloc
+        else 0
+    end, false);
+$$;
+
+comment on function monitoring_internal.is_lossy_snapshot(monitoring.statement_sources, jsonb) is
+    'Whether the server threw entries out between the last snapshot and this one.';
 
 -- Keep the counters of a snapshot for the next: rows that changed are written, the others not even locked.
 create or replace function monitoring_internal.remember_counters(
@@ -218,7 +235,8 @@ as $$
         excluded.identity, excluded.stats_reset_at, excluded.dealloc, excluded.entries, excluded.max_entries,
         excluded.hidden, excluded.is_complete,
         source.intervals + p_is_comparable::integer,
-        source.lossy_intervals + (p_is_comparable and coalesce(excluded.dealloc > source.dealloc, false))::integer,
+        source.lossy_intervals
+            + (p_is_comparable and monitoring_internal.is_lossy_snapshot(source, p_summary))::integer,
         source.first_sights + (not p_is_comparable)::integer);
 $$;
 

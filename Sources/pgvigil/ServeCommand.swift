@@ -106,7 +106,9 @@ struct ServeCommand {
         exporter.registry.add(SchedulerMetrics(scheduler: scheduler))
         onReload(scheduler, exporter)
         let group = ServiceGroup(
-            services: [scheduler, collection, targets],
+            services: [scheduler, collection, targets]
+                + HealthServices.all(
+                    conninfo: conninfo, instanceID: scheduler.instance.description, shutdown: shutdown, log: log),
             closers: [exporter] + watchdog([scheduler.heartbeat, exporter.heartbeat], closing),
             closing: closing, shutdown: shutdown, drainLimit: settings.drain + .seconds(8), log: log)
         log.info(

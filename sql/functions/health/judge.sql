@@ -85,10 +85,10 @@ as $$
     )
     select pair.component_kind, pair.component_name, pair.tenant_id, pair.server, pair.datname, pair.name, read.state,
         case when read.state = 'known' then read.value end,
-        case read.state
-            when 'elsewhere' then pair.host_reason
+        case read.state when 'elsewhere' then pair.host_reason
             when 'unknown' then format('no current sample of %s', case
                 when pair.witness is not null and not coalesce(witness.is_fresh, false) then pair.witness
+                when own.is_fresh and pair.divisor <> '{}' then array_to_string(pair.divisor, ', ')
                 else pair.own_metric end)
         end
     from pair

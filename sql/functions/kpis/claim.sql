@@ -94,7 +94,8 @@ as $$
             else 0
         end))::double precision
     from monitoring_internal.kpi_targets as target
-    left join monitoring.kpi_states as state using (kpi_definition_id, tenant_id);
+    left join monitoring.kpi_states as state using (kpi_definition_id, tenant_id)
+    having count(*) > 0;
 $$;
 
 comment on function monitoring_internal.next_kpi_delay_at(timestamptz) is

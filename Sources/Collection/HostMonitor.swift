@@ -86,7 +86,7 @@ package struct HostMonitor: Service {
             """,
             [
                 hostName, placement.isDatabaseHost ? "true" : "false", placement.reason, placement.directory,
-                ArrayText.text(readings.map(\.metric)), ArrayText.literal(readings.map { Self.json($0.labels) }),
+                ArrayText.text(readings.map(\.metric)), ArrayText.text(readings.map { Self.json($0.labels) }),
                 ArrayText.text(readings.map { String($0.value) }),
             ], timeout: Self.limit)
     }

@@ -162,7 +162,9 @@ import Testing
                 }
                 return false
             }
-            #expect(try await becomes("healthy"), "\(try await reasons())")
+            let wasHealthy = try await becomes("healthy")
+            let why = try await reasons()
+            #expect(wasHealthy, "\(why)")
             // Seconds instead of the forty-five after which a figure is no longer current.
             try await admin.execute(
                 """

@@ -39,7 +39,7 @@ select throws_ok(
 from (values
     (''), ('db.example'), ('host=a port'), ('host=''a'), ('host=a host=b'), ('port=5432'), ('postgresql://'), ('user=x dbname=y'),
     ('host=a dbname=''host=b'''), ('host=a dbname=postgresql://b'), ('postgresql://a:b:c/x'), (E'host=a\nuser=b'),
-    ('postgres://u:%zz@a'), ('host='), ('postgresql://u@a/x?host=b'), ('postgresql://u@a/x?hos%74=b'),
+    ('postgres://u:%zz@a'), ('host='), ('postgresql://u@a/x?host=b'), ('postgresql://u@a/x?host='), ('postgresql://a/?port=1&port='), ('postgresql://u@a/x?hos%74=b'),
     ('postgresql://u@a%0Aport=1/x'), ('postgresql://a/x?sslmode=require%0A'), ('host=a PASSWORD=b')
 ) as given (conninfo);
 select is(monitoring_internal.decode_percent('a%20b%C3%A9%25'), 'a bé%', 'percent signs are resolved');

@@ -76,23 +76,25 @@ as $$
     select part.keyword,
         case when part.keyword ~ 'password' then '' else monitoring_internal.decode_percent(part.value) end
     from (
-        select 'user' as keyword, split_part(uri.part[1], ':', 1) as value from uri
+        select 'user' as keyword, nullif(split_part(uri.part[1], ':', 1), '') as value from uri
         union all
         select 'password', substr(uri.part[1], strpos(uri.part[1], ':') + 1) from uri where strpos(uri.part[1], ':') > 0
         union all
-        select 'host', server.hosts from server
+        select 'host', nullif(server.hosts, '') from server
         union all
         select 'port', server.ports from server where server.ports ~ '[0-9]'
         union all
-        select 'dbname', uri.part[3] from uri
+        select 'dbname', nullif(uri.part[3], '') from uri
         union all
-        -- Keywords too may be written with percent signs, and libpq reads them.
+        -- Keywords too may be written with percent signs, and libpq reads them. Empty values here overrule what is
+        -- before.
         select monitoring_internal.decode_percent(split_part(option.pair, '=', 1)),
             substr(option.pair, strpos(option.pair, '=') + 1)
         from uri
         cross join lateral unnest(string_to_array(uri.part[4], '&')) as option (pair)
+        where option.pair <> ''
     ) as part
-    where part.value <> '' and p_conninfo !~ '%(?![0-9A-Fa-f]{2})'
+    where part.value is not null and p_conninfo !~ '%(?![0-9A-Fa-f]{2})'
         and (select uri.part is not null from uri)
         and (select coalesce(server.is_sound, true) from server);
 $$;

@@ -148,6 +148,28 @@ select is(
         'monitoring_exporter', 'monitoring_collector']) as r where has_function_privilege(r, 'monitoring.doctor()', 'execute')),
     array['monitoring_admin', 'monitoring_service'], 'findings are for operators');
 
+-- The body of the check on a server where archiving fails with the command given.
+create function pg_temp.archiving(p_command text) returns text language plpgsql as $test$
+declare
+    v_body text := (select prosrc from pg_proc where oid = 'monitoring_internal.doctor_archiving()'::regprocedure);
+    v_remedy text;
+begin
+    v_body := replace(v_body, 'from pg_stat_archiver as archiver', 'from (select ''0001'' as last_failed_wal, '
+        'now() as last_failed_time, 1 as failed_count, null as last_archived_wal, null::timestamptz as '
+        'last_archived_time) as archiver');
+    v_body := replace(v_body, 'left join pg_settings as command on command.name = ''archive_command''',
+        format('cross join (select %L as setting) as command', p_command));
+    v_body := replace(v_body, 'current_setting(''archive_mode'')', '''on''');
+    execute format('select remedy from (%s) as part (a, b, c, d, e, remedy, place)', v_body) into v_remedy;
+    return v_remedy;
+end
+$test$;
+select is(
+    array[pg_temp.archiving('cp %p /archive/%f'), pg_temp.archiving('PGPASSWORD=opensesame ship %p'),
+        pg_temp.archiving('curl -T %p https://me:opensesame@host/%f')],
+    array['cp pg_wal/0001 /archive/0001', 'psql -c ''show archive_command''', 'psql -c ''show archive_command'''],
+    'a command that archives is repeated with its file, one with a secret is not');
+
 -- Who has a table for himself may have an index broken as well: the doctor does not wait for him ------
 create table public.doctor_locked (id integer);
 create unique index doctor_locked_id on public.doctor_locked (id);

@@ -157,7 +157,7 @@ $$;
 
 comment on function monitoring_internal.doctor_rights() is 'Findings about the rights of the role that measures.';
 
--- WAL that is not archived.
+-- WAL that is not archived. A command that seems to hold a secret is not repeated: who may see it can ask for it.
 -- Called by: doctor_at, doctor_query.
 create or replace function monitoring_internal.doctor_archiving()
 returns table (
@@ -168,10 +168,14 @@ as $$
     select 'archiving', 'error', 'archive_command', 'WAL is not archived: it piles up, and backups have a hole',
         format('%s failed at %s, %s times; last archived: %s', archiver.last_failed_wal, archiver.last_failed_time,
             archiver.failed_count, coalesce(archiver.last_archived_wal, 'none')),
-        coalesce(
-            replace(replace(nullif(command.setting, ''), '%p', 'pg_wal/' || archiver.last_failed_wal), '%f',
-                archiver.last_failed_wal),
-            'see the server''s log'),
+        case
+            when command.setting ~* '(pass|pwd|secret|token|credential|key|bearer|basic |://[^/]*@|\s(-u|--user))'
+                then 'psql -c ''show archive_command'''
+            else coalesce(
+                replace(replace(nullif(command.setting, ''), '%p', 'pg_wal/' || archiver.last_failed_wal), '%f',
+                    archiver.last_failed_wal),
+                'see the server''s log')
+        end,
         format('shell of the server, as its user, in %s: shows why; mend that, the server tries again by itself',
             coalesce(folder.setting, 'the data directory'))
     from pg_stat_archiver as archiver

@@ -148,7 +148,7 @@ import Testing
                 select setval('again', 32767);
                 create sequence by_default;
                 alter table orders alter code set default nextval('by_default');
-                select setval('by_default', 1503238554);
+                select setval('by_default', 1073741824);
                 create sequence wide minvalue -9223372036854775808 start 1;
                 select setval('wide', 9)
                 """)
@@ -170,8 +170,8 @@ import Testing
             }
             #expect(try await used("order_ids") == 19659.0 / 32766)
             #expect(try await used("falling") == 899.0 / 999)
-            #expect(try await used("by_default").map { ($0 * 1000).rounded() } == 700)
-            #expect(try await used("wide").map { ($0 * 1000).rounded() } == 500)
+            #expect(try await used("by_default") == 0.5)
+            #expect(try await used("wide") == 0.5)
             #expect(try await used("fresh") == nil)
             #expect(try await used("again") == nil)
             let left = labels(fixture, ", \"sequencename\": \"order_ids\"")

@@ -236,6 +236,30 @@ select is_empty(
                 && array['security_invoker=true', 'security_barrier=true'] $$,
     'a view that a role may read has its caller''s rights, or is a barrier with its owner''s');
 
+-- States and durations ---------------------------------------------------------------------------
+select is_empty(
+    $$ select r.name, c.attname
+        from our_columns as c
+        inner join our_relations as r on r.oid = c.oid
+        where r.relkind in ('r', 'p') and not r.relispartition
+            and c.attname in ('status', 'severity', 'state', 'health_status')
+            and not exists (
+                select 1
+                from pg_constraint as k
+                where k.conrelid = c.oid and k.contype = 'c'
+                    and (select a.attnum from pg_attribute as a where a.attrelid = c.oid and a.attname = c.attname)
+                        = any (k.conkey)) $$,
+    'a state takes only the words that are listed for it');
+select is_empty(
+    $$ select r.name, c.attname
+        from our_columns as c
+        inner join our_relations as r on r.oid = c.oid
+        inner join pg_attribute as a on a.attrelid = c.oid and a.attname = c.attname
+        where r.relkind in ('r', 'p') and not r.relispartition
+            and c.attname ~ '(_ms|_milliseconds|_seconds|_duration|duration|_time)$'
+            and a.atttypid = any (array['smallint', 'integer']::regtype[]) $$,
+    'no duration is an integer that overflows within a month');
+
 -- Partitions --------------------------------------------------------------------------------------
 select is_empty(
     $$ select r.name from our_relations as r

@@ -21,7 +21,7 @@ comment on table monitoring_internal.collector_statements is
 
 delete from monitoring.collector_gaps where target_database_id <> 0;
 drop index monitoring.collector_gaps_collector_id_open_idx;
-alter table monitoring.collector_gaps drop column target_database_id;
+alter table monitoring.collector_gaps drop column target_database_id, drop constraint collector_gaps_status_check;
 create index collector_gaps_collector_id_open_idx
     on monitoring.collector_gaps (collector_id) where ended_at is null;
 

@@ -184,7 +184,10 @@ drop index monitoring.collector_runs_collector_id_started_at_idx;
 create index collector_runs_collector_id_target_database_id_started_at_idx
     on monitoring.collector_runs (collector_id, target_database_id, started_at);
 
-alter table monitoring.collector_gaps add column target_database_id integer not null default 0;
+alter table monitoring.collector_gaps
+    add column target_database_id integer not null default 0,
+    add constraint collector_gaps_status_check check (
+        status in ('ok', 'skipped', 'unavailable', 'failed', 'timed_out'));
 comment on column monitoring.collector_gaps.target_database_id is 'Where it was not measured; 0: in this database.';
 drop index monitoring.collector_gaps_collector_id_open_idx;
 create index collector_gaps_collector_id_open_idx

@@ -7,6 +7,7 @@ alter type monitoring_internal.planned_slot
 drop index monitoring.job_leases_cancel_reason_idx;
 drop index monitoring.job_leases_waits_for_idx;
 drop index monitoring.job_leases_claimable_at_idx;
+alter table monitoring.job_run_attempts drop constraint job_run_attempts_status_check;
 alter table monitoring.job_leases
     drop column waits_for, drop column retry_count, drop column cancel_reason;
 create index job_leases_claimable_at_idx on monitoring.job_leases (claimable_at) where instance_id is null;

@@ -61,6 +61,10 @@ alter table monitoring.job_totals
 comment on column monitoring.job_totals.last_run_seconds is 'Time its latest run took; null when that never started.';
 comment on column monitoring.job_totals.last_lateness_seconds is 'Actual less planned start of that run.';
 
+alter table monitoring.job_run_attempts
+    add constraint job_run_attempts_status_check check (
+        status in ('succeeded', 'failed', 'timed_out', 'cancelled', 'skipped', 'missed', 'uncertain'));
+
 alter table monitoring.job_leases
     add column waits_for text,
     add column retry_count smallint not null default 0,

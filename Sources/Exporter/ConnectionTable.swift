@@ -50,11 +50,12 @@ final class ConnectionTable: Sendable {
 
     /// Takes a new connection in and makes room for the next one.
     func opened(socket: Int32, at now: ContinuousClock.Instant = Monotonic.now()) -> UInt64 {
-        let id = nextID.withLock { id in
-            id += 1
-            return id
-        }
         entries.withLock { entries in
+            // Inside: who reads the new number finds its connection, or would sleep over its deadline.
+            let id = nextID.withLock { id in
+                id += 1
+                return id
+            }
             let living = entries.filter { !$0.value.isShutDown }
             if living.count >= crowd {
                 let idle = living.filter { $0.value.phase != .response }
@@ -63,8 +64,8 @@ final class ConnectionTable: Sendable {
                 }
             }
             entries[id] = Entry(socket: socket, since: now)
+            return id
         }
-        return id
     }
 
     /// A connection turns to its next phase.

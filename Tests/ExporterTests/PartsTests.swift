@@ -148,4 +148,21 @@ import Testing
         var byte: UInt8 = 0
         #expect(recv(ends[1], &byte, 1, Int32(MSG_DONTWAIT)) == 0, "its other end reads the end")
     }
+
+    @Test func whoKnowsOfAConnectionFindsItInTheTable() async throws {
+        let limit = Duration.seconds(600)
+        let table = ConnectionTable(
+            limits: .init(firstRequest: limit, response: limit, nextRequest: limit), crowd: 1_000_000)
+        async let opened: Void = onThread { for _ in 0..<1500 { _ = table.opened(socket: -1) } }
+        let missing = try await onThread {
+            var missing = 0
+            while table.count < 1500 {
+                let newest = table.newestID
+                if table.count < newest { missing += 1 }
+            }
+            return missing
+        }
+        try await opened
+        #expect(missing == 0)
+    }
 }

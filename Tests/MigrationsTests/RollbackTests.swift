@@ -28,6 +28,47 @@ import Testing
         #expect(undone >= 7)
     }
 
+    @Test("migrations are undone and applied again where series are stored and jobs ask for what is new")
+    func withData() async throws {
+        let files = try SQLSource.embedded.files().filter { $0.path.hasPrefix("migrations/") }
+        let migrations = files.filter { !$0.path.hasSuffix(".down.sql") }.sorted { $0.path < $1.path }
+        try await TestDatabase.withDatabase(.empty) { database in
+            for migration in migrations { try await run(migration, database) }
+            try await Installation.withConnection(database) { connection in
+                try await connection.execute(Self.stored)
+            }
+            for migration in migrations.reversed() {
+                let down = files.first { $0.path == migration.path.dropLast(4) + ".down.sql" }
+                guard let down else { continue }
+                try await run(down, database)
+                guard migration.path.contains("/0012_") else { continue }
+                let retired = try await Installation.withConnection(database) { connection in
+                    try await connection.query("select name from monitoring.jobs where retired_at is not null")
+                }
+                #expect(retired.map { $0["name"] } == ["borrowed"], "without run_as it would have the service's rights")
+            }
+            for migration in migrations
+            where files.contains(where: { $0.path == migration.path.dropLast(4) + ".down.sql" }) {
+                try await run(migration, database)
+            }
+        }
+    }
+
+    /// A series of each family, a job as of old, and one that is less than it says without its role.
+    private static let stored = """
+        insert into monitoring.series (tenant_id, metric_family_id, labels)
+        select tenant.tenant_id, family.metric_family_id, '{}'
+        from monitoring.metric_families as family
+        cross join monitoring.tenants as tenant
+        where tenant.is_system;
+        insert into monitoring.jobs (
+            name, schedule, command, mode, time_zone, dst, overlap, misfire, timeout, lock_timeout, spread, start_delay,
+            history, is_enabled, description, source, run_as)
+        select job.name, '@daily', 'select 1', 'transaction', 'UTC', 'once', job.overlap, 'last', '1 min', '1s', '0', '0',
+            'all', true, '', 'sql', job.run_as
+        from (values ('plain', 'skip', null), ('borrowed', 'queue', 'monitoring_admin')) as job (name, overlap, run_as);
+        """
+
     @Test("a file that forgets a column or a row does not pass for one that undoes")
     func forgetful() async throws {
         try await TestDatabase.withDatabase { database in

@@ -16,6 +16,20 @@ select results_eq(
         ('2026-10-25 01:00+00', '2026-10-25 02:00+00') $$,
     'an hour that comes twice is two hours');
 select results_eq(
+    $$ select p.start_at, p.until_at, b.start_at
+        from monitoring_internal.kpi_period('daily', 'Atlantic/Azores', '2026-10-25 00:30+00') as p
+        cross join lateral monitoring_internal.kpi_previous_period('daily', 'Atlantic/Azores', p.start_at) as b $$,
+    $$ values ('2026-10-25 00:00+00'::timestamptz, '2026-10-26 01:00+00'::timestamptz,
+        '2026-10-24 00:00+00'::timestamptz) $$,
+    'a day whose midnight comes twice begins with the first, and is not the day before itself');
+select results_eq(
+    $$ select z.zone, count(*) from unnest(array['Atlantic/Azores', 'America/Havana', 'Africa/Cairo']) as z (zone)
+        cross join generate_series(timestamptz '2026-01-01 00:00+00', '2026-12-31 00:00+00', '30 min') as g (at)
+        cross join lateral monitoring_internal.kpi_period('daily', z.zone, g.at) as p
+        where g.at < p.start_at or g.at >= p.until_at group by 1 $$,
+    $$ select ''::text, 0::bigint where false $$,
+    'every time of a year lies in its day');
+select results_eq(
     $$ select start_at, until_at from monitoring_internal.kpi_period('hourly', 'Asia/Kolkata', '2026-05-01 10:10+00') $$,
     $$ values ('2026-05-01 09:30+00'::timestamptz, '2026-05-01 10:30+00'::timestamptz) $$,
     'hours begin by the local clock');
@@ -330,6 +344,29 @@ select is(
     (select count(*) from monitoring_internal.kpi_targets as t
      cross join lateral monitoring_internal.kpi_periods_at(t, '2036-11-21 13:00+00') as p
      where t.name = 'b_missing'), 2::bigint, 'the day before, and this one');
+
+-- What goes wrong beside the query ----------------------------------------------------------------------------
+create function public.asserts() returns integer language plpgsql as $$ begin assert false, 'never'; return 1; end $$;
+select is(pg_temp.measured('select public.asserts()'), 'P0004', 'an assertion is an error like others');
+delete from monitoring.kpi_definitions as d
+using monitoring.kpi_states as s
+where s.kpi_definition_id = d.kpi_definition_id and s.tenant_id = pg_temp.tenant('bakery');
+select pg_temp.define(v.name, v.query) from (values
+    ('a_malformed', 'select 1'), ('b_large', 'select 1e131071::numeric'),
+    ('c_wordy', 'select repeat(''x'', 100000)'), ('e_good', 'select 5')) as v (name, query);
+update monitoring.kpi_definitions set requires = '{a..b}' where name = 'a_malformed';
+update monitoring.kpi_definitions set target_value = 0.001 where name = 'b_large';
+select is(
+    monitoring_internal.collect_business_metrics_at(pg_temp.tenant('bakery'), '2036-11-22 11:00+00'), 3,
+    'a malformed name and a number too large to compare stop no other KPI');
+select results_eq(
+    $$ select metric_name, status, sqlstate from state where tenant = 'bakery' order by metric_name $$,
+    $$ values ('a_malformed', 'failed', '22023'), ('b_large', 'failed', '22003'), ('c_wordy', 'failed', '22P02'),
+        ('e_good', 'ok', null) $$,
+    'and are told');
+select is(
+    (select max(length(reason)) from state where metric_name = 'c_wordy'), 1000,
+    'a reason does not keep all that a query gave');
 
 select * from finish();
 rollback;

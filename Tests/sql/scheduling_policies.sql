@@ -270,5 +270,23 @@ select monitoring_internal.unschedule_job_at('report', '2030-01-01 04:01:00Z');
 select monitoring_internal.unschedule_job_at('load', '2030-01-01 04:01:00Z');
 select is((select count(*) from monitoring.job_leases), 0::bigint, 'nothing is left open');
 
+-- What is misspelt must not widen what a job does ---------------------------------------------------------------
+select throws_like(
+    $$ select monitoring.schedule_job('everywhere', '@every 5m', 'select 1', databases => '{"exclude": "prod"}') $$,
+    '%databases: "exclude" is not one of its keys: match, except', 'a misspelt key is no run in every database');
+select throws_like(
+    format($$ select monitoring.schedule_job('everywhere', '@every 5m', 'select 1', databases => %L) $$, given.value),
+    '%databases must be an object%', format('databases %s is refused', given.value))
+from (values ('[]'), ('5'), ('false'), ('"app"')) as given (value);
+select throws_like(
+    $$ select monitoring.schedule_job('again', '@every 5m', 'select 1', retries => '{"atempts": 3}') $$,
+    '%retries: "atempts" is not one of its keys: attempts, base, cap', 'nor is one of retries passed over');
+select is(
+    monitoring_internal.check_shapes('{"databases": null, "retries": {"base": "1s", "cap": "2s", "attempts": 1}}'),
+    '{}', 'what is right is not complained of');
+select lives_ok(
+    $$ select monitoring.schedule_job('everywhere', '@every 5m', 'select 1', databases => '{}') $$,
+    'every database has to be asked for');
+
 select * from finish();
 rollback;

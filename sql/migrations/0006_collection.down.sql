@@ -1,7 +1,11 @@
--- Undoes 0006, once the code that uses its tables is gone. Families whose samples were stored stay.
+-- Undoes 0006, once the code that uses its tables is gone.
+-- Series of its families go too, so that it can be applied again; their samples go with their partitions.
+delete from monitoring.series
+where metric_family_id in (
+    select family.metric_family_id from monitoring.metric_families as family
+    where family.category = 'collection');
 delete from monitoring.metric_families as family
-where family.category = 'collection'
-    and not exists (select from monitoring.series where series.metric_family_id = family.metric_family_id);
+where family.category = 'collection';
 delete from monitoring.settings where name like 'collect.%';
 delete from monitoring.partition_policies
 where table_name in ('monitoring.collector_runs', 'monitoring.collector_gaps');

@@ -1,8 +1,12 @@
 -- Undoes 0009, once the code that uses its tables is gone. What was collected elsewhere goes with its targets' state;
--- its samples stay, and so do families whose samples were stored.
+-- its samples stay.
+-- Series of its families go too, so that it can be applied again; their samples go with their partitions.
+delete from monitoring.series
+where metric_family_id in (
+    select family.metric_family_id from monitoring.metric_families as family
+    where family.name = 'pgvigil_target_clock_offset_seconds');
 delete from monitoring.metric_families as family
-where family.name = 'pgvigil_target_clock_offset_seconds'
-    and not exists (select from monitoring.series where series.metric_family_id = family.metric_family_id);
+where family.name = 'pgvigil_target_clock_offset_seconds';
 drop index monitoring.series_server_idx;
 alter table monitoring.series drop column server;
 delete from monitoring.settings where name like 'targets.%' or name = 'collect.local_databases';

@@ -1,4 +1,27 @@
--- Undoes 0012: jobs lose what they asked for beyond a slot and a statement; run it while no job uses a newer word.
+-- Undoes 0012. A job that asks for what was not there before is retired, and what waits of it is cancelled: without its
+-- role, its databases or its needs it would be another job, with the rights of the service. Apply it anew afterwards.
+update monitoring.jobs as job
+set retired_at = coalesce(job.retired_at, now()), dst = 'once', overlap = 'skip', misfire = 'last',
+    mode = case job.mode when 'maintenance' then 'transaction' else job.mode end
+where job.run_as is not null or job.is_fanned_out or job.needs <> '{}' or job.mode = 'maintenance'
+    or job.dst <> 'once' or job.overlap <> 'skip' or job.misfire <> 'last';
+update monitoring.job_totals as total
+set cancelled_total = total.cancelled_total + waiting.slots
+from (
+    select lease.job_id, count(*) filter (where lease.trigger = 'schedule') as slots
+    from monitoring.job_leases as lease
+    inner join monitoring.jobs as job on job.job_id = lease.job_id and job.retired_at is not null
+    where lease.instance_id is null
+    group by lease.job_id
+) as waiting
+where waiting.job_id = total.job_id;
+delete from monitoring.job_leases as lease
+using monitoring.jobs as job
+where job.job_id = lease.job_id and job.retired_at is not null and lease.instance_id is null;
+update monitoring.job_state as state
+set next_due_at = 'infinity'
+from monitoring.jobs as job
+where job.job_id = state.job_id and job.retired_at is not null;
 delete from monitoring.settings where name = 'scheduling.misfire_grace';
 alter type monitoring_internal.claimed_run
     drop attribute run_as, drop attribute target, drop attribute must_signal;

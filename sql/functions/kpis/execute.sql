@@ -24,7 +24,8 @@ begin
     set lease_expires_at = null,
         lease_instance_id = null,
         status = v_status,
-        reason = p_reason,
+        -- An error may quote all that the query gave.
+        reason = left(p_reason, 1000),
         remedy = p_remedy,
         sqlstate = p_sqlstate,
         finished_at = p_now,
@@ -179,6 +180,11 @@ begin
         exception
             when query_canceled then
                 v_stopped_by := sqlerrm;
+                perform monitoring_internal.finish_kpi_at(
+                    v_claim.kpi_definition_id, v_claim.tenant_id, v_claim.fence, null, sqlerrm, null, sqlstate,
+                    null, p_now);
+            -- What its query is not to blame for: a malformed name in requires, a change too large for its column.
+            when others then
                 perform monitoring_internal.finish_kpi_at(
                     v_claim.kpi_definition_id, v_claim.tenant_id, v_claim.fence, null, sqlerrm, null, sqlstate,
                     null, p_now);

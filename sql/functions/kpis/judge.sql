@@ -2,7 +2,8 @@
 -- Owns kpi_period, kpi_previous_period, judge_kpi, set_tenant_profile. Writes tenants.
 -- Concurrency: any number of callers at once.
 
--- The period that a time lies in. Hours are of equal length through clock changes; the others follow local midnight.
+-- The period that a time lies in. Hours are of equal length through clock changes; the others follow local midnight,
+-- the first of two where clocks go back over it.
 create or replace function monitoring_internal.kpi_period(
     p_time_period text, p_zone text, p_at timestamptz, out start_at timestamptz, out until_at timestamptz)
 language sql stable parallel safe
@@ -11,11 +12,11 @@ as $$
     select
         case p_time_period
             when 'hourly' then p_at - (clock.here - date_trunc('hour', clock.here))
-            else date_trunc(step.unit, clock.here) at time zone p_zone
+            else monitoring_internal.first_occurrence(date_trunc(step.unit, clock.here), p_zone)
         end,
         case p_time_period
             when 'hourly' then p_at - (clock.here - date_trunc('hour', clock.here)) + interval '1 hour'
-            else (date_trunc(step.unit, clock.here) + step.length) at time zone p_zone
+            else monitoring_internal.first_occurrence(date_trunc(step.unit, clock.here) + step.length, p_zone)
         end
     from (select p_at at time zone p_zone as here) as clock
     cross join (

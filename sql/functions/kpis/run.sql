@@ -74,7 +74,7 @@ begin
     exception
         when sqlstate 'PV803' then null;
         -- Any error ends this KPI alone, and its SQLSTATE is stored.
-        when others then
+        when assert_failure or others then
             value := null;
             fault_code := sqlstate;
             reason := sqlerrm;

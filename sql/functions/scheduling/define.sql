@@ -1,6 +1,6 @@
 -- scheduling/define.sql: read and check one job.
--- Owns check_durations, check_words, check_policies, check_places, read_job, check_job_at. Writes nothing.
--- Concurrency: reads at one snapshot.
+-- Owns check_shapes, check_durations, check_words, check_policies, check_places, read_job, check_job_at.
+-- Writes nothing. Concurrency: reads at one snapshot.
 
 -- What is wrong with the words of a job.
 -- Called by: check_job_at.
@@ -96,6 +96,35 @@ $$;
 
 comment on function monitoring_internal.check_places(monitoring.jobs) is 'Everything wrong with where a job runs.';
 
+-- What is wrong with the parts of a job that have keys of their own: a misspelt one must not widen what the job does.
+-- Called by: check_job_at.
+create or replace function monitoring_internal.check_shapes(p_job jsonb)
+returns text[]
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return array(
+        select case
+            when jsonb_typeof(part.value) <> 'object' then
+                format('%s must be an object, such as %s', part.name, part.example)
+            else format('%s: "%s" is not one of its keys: %s', part.name, stray.key, array_to_string(part.keys, ', '))
+        end
+        from (values
+            ('databases', p_job -> 'databases', array['match', 'except'], '{"match": "^app"}'),
+            ('retries', p_job -> 'retries', array['attempts', 'base', 'cap'], '{"attempts": 3}')
+        ) as part (name, value, keys, example)
+        left join lateral jsonb_object_keys(
+            case jsonb_typeof(part.value) when 'object' then part.value else '{}' end) as stray (key)
+            on stray.key <> all (part.keys)
+        where jsonb_typeof(part.value) <> 'null' and (jsonb_typeof(part.value) <> 'object' or stray.key is not null)
+        order by part.name, stray.key);
+end;
+$$;
+
+comment on function monitoring_internal.check_shapes(jsonb) is
+    'Everything wrong with the parts of a job that have keys of their own.';
+
 -- What is wrong with the lengths of time of a job, given as text: unreadable, or out of bounds.
 -- Called by: check_job_at.
 create or replace function monitoring_internal.check_durations(p_job jsonb)
@@ -186,6 +215,7 @@ as $$
 declare
     v_job monitoring.jobs;
     v_faults text[] := monitoring_internal.check_durations(p_job);
+    v_misshapen constant text[] := monitoring_internal.check_shapes(p_job);
     v_gap interval;
 begin
     v_job := monitoring_internal.read_job(p_job);
@@ -199,7 +229,7 @@ begin
         v_job.retry_base := coalesce((p_job #>> '{retries,base}')::interval, '10 seconds');
         v_job.retry_cap := coalesce((p_job #>> '{retries,cap}')::interval, '10 minutes');
     end if;
-    v_faults := monitoring_internal.check_words(v_job) || v_faults;
+    v_faults := v_misshapen || monitoring_internal.check_words(v_job) || v_faults;
     begin
         v_gap := monitoring_internal.shortest_gap(v_job.schedule, v_job.time_zone, v_job.dst, p_now);
         v_job.fixed_period := nullif((monitoring_internal.parse_cron(v_job.schedule))[1], 0)

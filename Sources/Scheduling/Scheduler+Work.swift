@@ -53,7 +53,8 @@ extension Scheduler {
         }
     }
 
-    private func beat(_ control: ControlSession) async {
+    /// Extends the leases, learns when they end, and settles those of services that are gone.
+    func beat(_ control: ControlSession) async {
         let start = Monotonic.now()
         do throws(PostgresError) {
             let lease = try await control.extendLeases(

@@ -137,7 +137,7 @@ package final class Scheduler: Service {
         }
         state.withLock { $0.control = control }
         log.info("scheduler is connected", ["instance": instance.description])
-        await reap(control)
+        await beat(control)
         return control
     }
 

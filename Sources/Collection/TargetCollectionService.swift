@@ -24,15 +24,12 @@ package struct TargetCollectionService: Service {
     /// Collects for `instanceID`, a UUID, with at most `sessions` sessions on all targets together.
     package init(
         configuration: PostgresConfiguration, secrets: SecretOpener, instanceID: String, sessions count: Int = 16,
-        hasPasswordVariable: Bool, shutdown: GracefulShutdown, log: Log,
-        clock: any Clock<Duration> = ContinuousClock()
+        shutdown: GracefulShutdown, log: Log, clock: any Clock<Duration> = ContinuousClock()
     ) {
         stock = PostgresPool(configuration, size: count > 4 ? 2 : 1, openLimit: .seconds(5), clock: clock)
         store = TargetStore(pool: stock, instanceID: instanceID)
         sessions = TargetSessions(
-            connector: TargetConnector(
-                home: configuration, secrets: secrets, hasPasswordVariable: hasPasswordVariable, clock: clock),
-            limit: count)
+            connector: TargetConnector(home: configuration, secrets: secrets, clock: clock), limit: count)
         runner = TargetRunner(store: store, sessions: sessions, memory: StatusMemory(), log: log)
         limit = count
         self.shutdown = shutdown

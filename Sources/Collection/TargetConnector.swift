@@ -7,18 +7,13 @@ struct TargetConnector: Sendable {
     /// How the store itself is reached: for other databases of its own server.
     let home: PostgresConfiguration
     let secrets: SecretOpener
-    /// Whether PGPASSWORD is set, which is meant for the store alone.
-    let hasPasswordVariable: Bool
     let clock: any Clock<Duration>
     /// Which of a target's hosts answered last.
     private let firstHosts = Lock<[Int: Int]>([:])
 
-    init(
-        home: PostgresConfiguration, secrets: SecretOpener, hasPasswordVariable: Bool, clock: any Clock<Duration>
-    ) {
+    init(home: PostgresConfiguration, secrets: SecretOpener, clock: any Clock<Duration>) {
         self.home = home
         self.secrets = secrets
-        self.hasPasswordVariable = hasPasswordVariable
         self.clock = clock
     }
 
@@ -84,9 +79,8 @@ struct TargetConnector: Sendable {
 
     private func password(of target: TargetDescription) throws(PostgresError) -> SecretBytes? {
         guard let sealed = target.sealedSecret else {
-            // A password of the environment is the store's: no target may ask for it.
-            let isForeign = target.conninfo != nil
-            return isForeign && hasPasswordVariable ? SecretBytes(Array("none".utf8)) : nil
+            // What PGPASSWORD, a password file or a service file hold is the store's: no target may ask for it.
+            return target.conninfo == nil ? nil : SecretBytes(Array("none".utf8))
         }
         do throws(SecretFault) {
             return try secrets.open(sealed, context: target.sealContext)

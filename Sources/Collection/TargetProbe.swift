@@ -8,11 +8,10 @@ package struct TargetProbe: Sendable {
     private let connector: TargetConnector
 
     /// Visits targets of the store that `configuration` names.
-    package init(_ configuration: PostgresConfiguration, secrets: SecretOpener, hasPasswordVariable: Bool) {
+    package init(_ configuration: PostgresConfiguration, secrets: SecretOpener) {
         stock = PostgresPool(configuration, size: 1, openLimit: .zero)
         store = TargetStore(pool: stock, instanceID: "")
-        connector = TargetConnector(
-            home: configuration, secrets: secrets, hasPasswordVariable: hasPasswordVariable, clock: ContinuousClock())
+        connector = TargetConnector(home: configuration, secrets: secrets, clock: ContinuousClock())
     }
 
     /// Connects to the target's main database and has the store note what the server says of itself.

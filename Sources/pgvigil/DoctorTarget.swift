@@ -14,9 +14,7 @@ struct DoctorTarget {
         self.name = name
         configuration = invocation.database(applicationName: "pgvigil doctor")
         do throws(SecretFault) {
-            probe = TargetProbe(
-                configuration, secrets: try SecretOpener(invocation.keySource),
-                hasPasswordVariable: ProcessEnvironment.variables()["PGPASSWORD"] != nil)
+            probe = TargetProbe(configuration, secrets: try SecretOpener(invocation.keySource))
         } catch {
             throw CommandFault(error)
         }

@@ -102,7 +102,7 @@ struct ServeCommand {
         let targets = TargetCollectionService(
             configuration: PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil targets"),
             secrets: secrets, instanceID: scheduler.instance.description, sessions: settings.targetSessions,
-            hasPasswordVariable: ProcessEnvironment.variables()["PGPASSWORD"] != nil, shutdown: shutdown, log: log)
+            shutdown: shutdown, log: log)
         exporter.registry.add(SchedulerMetrics(scheduler: scheduler))
         onReload(scheduler, exporter)
         let group = ServiceGroup(

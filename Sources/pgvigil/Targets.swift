@@ -108,9 +108,7 @@ private struct TargetCommand {
 
     func test() async throws -> ExitStatus {
         let name = try requiredName()
-        let probe = TargetProbe(
-            invocation.database(), secrets: try secretOpener(),
-            hasPasswordVariable: ProcessEnvironment.variables()["PGPASSWORD"] != nil)
+        let probe = TargetProbe(invocation.database(), secrets: try secretOpener())
         do throws(PostgresError) {
             try await probe.visit(name)
         } catch {

@@ -151,6 +151,25 @@ struct TargetTests {
         }
     }
 
+    @Test("a password that the service's own files hold is for the store: no target gets it by asking")
+    func ownPassword() async throws {
+        try await RemoteServer.with { server in
+            try await server.makeWatcher()
+            try await Watch.with { watch in
+                try await watch.succeed(["targets", "add", "north", "--no-password", "--conninfo", server.conninfo()])
+                let services = try watch.folder.write("[home]\npassword=\(RemoteServer.password)\n", to: "services")
+                let asked = try await CommandLineProgram.run(
+                    ["targets", "test", "north"],
+                    environment: [
+                        "PGVIGIL_DSN": watch.operators, "PGVIGIL_KEY_FILE": watch.keyFile,
+                        "PGSERVICEFILE": services, "PGSERVICE": "home",
+                    ])
+                #expect(asked.ending == .exited(5), "\(asked.output)")
+                #expect(asked.errors.contains("pgvigil targets rotate north"), "\(asked.errors)")
+            }
+        }
+    }
+
     @Test("after a change of keys every secret is sealed anew, and opens without the old key")
     func keysChanged() async throws {
         try await RemoteServer.with { server in

@@ -17,7 +17,7 @@ select results_eq('select name, target_name from claim', $$ values ('instance', 
 select results_eq(
     $$ select t.target_name, conninfo, datname, sealed_secret from claim as c
         cross join lateral monitoring_internal.open_target(c.target_database_id) as t $$,
-    $$ values ('prod', 'host=prod.example user=watch password=none', 'postgres', null::text) $$, 'X-08: is told where');
+    $$ values ('prod', 'host=prod.example user=watch', 'postgres', null::text) $$, 'X-08: is told where');
 create temporary table answer (facts jsonb);
 do $$ begin execute 'insert into answer ' || monitoring_internal.target_facts_query(); end $$;
 select isnt((select facts ->> 'system_identifier' from answer), null, 'X-08: knows what to ask');

@@ -46,15 +46,6 @@ select is(monitoring_internal.decode_percent('a%20b%C3%A9%25'), 'a bé%', 'perce
 select is((select count(*) from monitoring_internal.conninfo_pairs('host=a port=1')), 2::bigint, 'pairs are read');
 select is((select count(*) from monitoring_internal.conninfo_uri('postgres://a:1/b')), 3::bigint, 'URIs are');
 
--- A password that is none, where none is sealed ----------------------------------------------------
-select is(monitoring_internal.guarded_conninfo(given.conninfo), given.conninfo || given.added, 'guarded: ' || given.conninfo)
-from (values
-    ('host=a user=b', ' password=none'), ('postgresql://b@a', '?password=none'), ('postgres://b?c@a/x', '?password=none'),
-    ('postgresql://a/x?', 'password=none'), ('postgresql://a/x?user=b', '&password=none'), ('postgresql://a/x?user=b&', 'password=none'),
-    ('postgresql://a?application_name=b?', '&password=none')
-) as given (conninfo, added);
-select is(monitoring_internal.guarded_conninfo(null), null, 'the service''s own connection keeps its own');
-
 -- What a secret is sealed for ----------------------------------------------------------------------
 select is(
     monitoring_internal.seal_context('a', 'user=u port=1 host=h sslmode=require application_name=x dbname=d'),
@@ -139,7 +130,7 @@ select throws_ok($$ select monitoring.set_target('shop', sealed_secret => 'x') $
 select matches((select answer from refusal where statement ~ 'set_target'), 'pgvigil targets add NAME',
     'the hint names the command that seals it');
 select is((select conninfo from monitoring_internal.open_target(monitoring_internal.main_target_database('shop'))),
-    'host=db.example user=pgvigil password=none', 'without one the service sends none of its own');
+    'host=db.example user=pgvigil', 'without one it is connected without one');
 select monitoring.set_target('shop', sealed_secret => 'pgvigil:v1:0123abcd:aGVsbG8=');
 select is((select is_secret_usable from monitoring.targets where name = 'shop'), true, 'a sealed secret is taken');
 select results_eq(

@@ -1,26 +1,6 @@
 -- collect/target_open.sql: what a service needs to connect to a database of a target, its sealed secret included.
--- Owns guarded_conninfo, open_target, main_target_database. Writes nothing.
+-- Owns open_target, main_target_database. Writes nothing.
 -- Concurrency: reads at one snapshot; any number of callers at once.
-
--- A connection string with a password that is none. What PGPASSWORD, password files and service files of the service
--- hold is for this database: libpq would send it to any server that asks for a password.
-create or replace function monitoring_internal.guarded_conninfo(p_conninfo text)
-returns text
-language sql immutable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-    select p_conninfo || case
-        when p_conninfo !~ '^postgres(ql)?://' then ' '
-        when strpos(address.text, '?') = 0 then '?'
-        when address.text ~ '&$|^[^?]*\?$' then ''
-        else '&'
-    end || 'password=none'
-    -- Only in a user's name a question mark can stand before that of the options.
-    from (select regexp_replace(p_conninfo, '^postgres(ql)?://[^@/]*@', '') as text) as address;
-$$;
-
-comment on function monitoring_internal.guarded_conninfo(text) is
-    'A connection string that keeps libpq from sending a password of the service''s own files or variables.';
 
 -- How to connect to a database of a target. No row: it was removed.
 -- A null conninfo is the service's own connection. What was sealed for another connection cannot be opened with the
@@ -34,8 +14,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select
         target.target_id, target.name,
-        case when target.sealed_secret is null then monitoring_internal.guarded_conninfo(target.conninfo)
-            else target.conninfo end,
+        target.conninfo,
         place.datname, target.sealed_secret,
         case when target.conninfo is not null
             then monitoring_internal.seal_context(target.name, target.conninfo) end,

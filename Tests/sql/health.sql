@@ -159,7 +159,12 @@ select is(
 
 -- Rows, views, gauges --------------------------------------------------------------------------------------------
 select cmp_ok(monitoring_internal.collect_system_health_at(now()), '>=', 5, 'a row for each component');
-select is(monitoring_internal.collect_system_health_at(now()), 0, 'twice for one time is once');
+-- Meanwhile a database may have been made in this cluster: that one is new.
+select cmp_ok(monitoring_internal.collect_system_health_at(now()), '<', 5, 'twice for one time judges nothing again');
+select is(
+    (select max(judged.rows) from (
+        select count(*) as rows from monitoring.system_health group by component_type, component_name, collected_at
+    ) as judged), 1::bigint, 'twice for one time is once');
 select results_eq(
     $$ select component_type, health_status, health_score, cpu_usage_percent, memory_usage_percent, disk_usage_percent,
             connection_count, locks_waiting, alerts_active from monitoring.system_health where component_name = 'local' $$,

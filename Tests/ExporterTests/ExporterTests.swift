@@ -113,8 +113,14 @@ import Testing
             var configuration = configuration(database.configuration)
             configuration.renderLimit = .seconds(2)
             try await withExporter(configuration) { port in
-                async let scrape = HTTPTestClient.get("/metrics", port: port)
+                let hasEnded = Lock(false)
+                async let scrape = {
+                    let reply = try await HTTPTestClient.get("/metrics", port: port)
+                    hasEnded.withLock { $0 = true }
+                    return reply
+                }()
                 #expect(try await HTTPTestClient.get("/healthz", port: port).status == 200)
+                #expect(!hasEnded.withLock { $0 }, "health does not wait for the scrape")
                 let hung = try await scrape
                 #expect(hung.status == 503)
                 #expect(hung.text == "no metrics: the database did not answer in time\n")

@@ -241,7 +241,8 @@ grant execute on function
 -- statements --------------------------------------------------------------------------------------
 -- Texts are stored masked. The counters between two snapshots are the owner's alone.
 grant select on
-    monitoring.statement_sources, monitoring.statements, monitoring.statement_intervals, monitoring.query_performance,
+    monitoring.statement_sources, monitoring.statements, monitoring.statement_intervals, monitoring.statement_totals,
+    monitoring.query_performance,
     monitoring.slow_queries_dashboard, monitoring.query_regressions to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant execute on function monitoring_internal.statement_category(double precision) to

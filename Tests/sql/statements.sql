@@ -318,5 +318,66 @@ select results_eq(
         where now.target_database_id = 9 and (now.ctid::text <> version.place or now.xmax::text <> version.touched) $$,
     $$ values (2::bigint) $$, 'of the counters only the row that changed is written, the others are not even locked');
 
+-- The statements that take the most time, one by one ---------------------------------------------------------
+update monitoring.settings set value = '2' where name = 'statements.exported';
+update monitoring.settings set value = '10min' where name = 'statements.exported_for';
+create function pg_temp.exported(p_server integer) returns table (queryid bigint, calls bigint, seconds numeric)
+language sql as $$
+    select total.queryid, total.calls, round(total.exec_seconds::numeric, 6)
+    from monitoring.statement_totals as total where total.target_database_id = p_server;
+$$;
+select pg_temp.store(20, 100, array[pg_temp.entry(1, 10, 1000), pg_temp.entry(2, 10, 500), pg_temp.entry(3, 10, 10)]);
+select is_empty($$ select * from pg_temp.exported(20) $$, 'what a server did before it was seen is exported as nothing');
+select pg_temp.store(20, 101, array[pg_temp.entry(1, 20, 3000), pg_temp.entry(2, 20, 1500), pg_temp.entry(3, 20, 20)]);
+select results_eq(
+    $$ select * from pg_temp.exported(20) order by queryid $$,
+    $$ values (0::bigint, 30::bigint, 3.01), (1, 0, 0), (2, 0, 0) $$,
+    'the statements that take the most time get series that begin at 0; what they did before is among all others');
+select pg_temp.store(20, 102, array[
+    pg_temp.entry(1, 25, 3500), pg_temp.entry(2, 20, 1500), pg_temp.entry(3, 1020, 90020), pg_temp.entry(1, 2, 100, '{"is_toplevel": false}')]);
+select results_eq(
+    $$ select * from pg_temp.exported(20) order by queryid $$,
+    $$ values (0::bigint, 1030::bigint, 93.01), (1, 7, 0.6), (2, 0, 0) $$,
+    'a statement keeps its series while another takes more time; nested calls are counted with it');
+select pg_temp.store(20, 112, array[
+    pg_temp.entry(1, 26, 3600), pg_temp.entry(2, 20, 1500), pg_temp.entry(3, 1021, 90120), pg_temp.entry(1, 2, 100, '{"is_toplevel": false}')]);
+select results_eq(
+    $$ select * from pg_temp.exported(20) order by queryid $$,
+    $$ values (0::bigint, 1031::bigint, 93.11), (1, 8, 0.7), (3, 0, 0) $$,
+    'one that was not among the first for statements.exported_for gives its place up, and no counter falls');
+select pg_temp.store(20, 113, array[pg_temp.entry(1, 3, 30), pg_temp.entry(3, 4, 40)],
+    jsonb_build_object('stats_reset_at', pg_temp.at(112.5)));
+select results_eq(
+    $$ select * from pg_temp.exported(20) order by queryid $$,
+    $$ values (0::bigint, 1031::bigint, 93.11), (1, 11, 0.73), (3, 4, 0.04) $$,
+    'a reset of the server''s statistics makes no counter fall');
+select monitoring_internal.measure_statements_at(20, now());
+select results_eq(
+    $$ select series.labels, family.name::text, round(point.value::numeric, 6)
+        from monitoring_internal.sample_points as point
+        inner join monitoring.series as series using (series_id)
+        inner join monitoring.metric_families as family using (metric_family_id)
+        where point.sampled_at = now() and series.labels ->> 'queryid' in ('3', 'other')
+            and family.name in ('pg_stat_statements_calls_total', 'pg_stat_statements_seconds_total')
+        order by family.name collate "C", series.labels ->> 'queryid' collate "C" $$,
+    $$ values ('{"user": "alice", "datname": "shop", "queryid": "3"}'::jsonb, 'pg_stat_statements_calls_total', 4::numeric),
+        ('{"queryid": "other"}', 'pg_stat_statements_calls_total', 1031),
+        ('{"user": "alice", "datname": "shop", "queryid": "3"}', 'pg_stat_statements_seconds_total', 0.04),
+        ('{"queryid": "other"}', 'pg_stat_statements_seconds_total', 93.11) $$,
+    'they are exported with the labels of the field''s exporter');
+update monitoring.settings set value = '1' where name = 'statements.exported';
+select pg_temp.store(20, 114, array[pg_temp.entry(1, 4, 40), pg_temp.entry(3, 5, 60)],
+    jsonb_build_object('stats_reset_at', pg_temp.at(112.5)));
+select results_eq(
+    $$ select queryid, calls from monitoring.statement_totals where target_database_id = 20 order by queryid $$,
+    $$ values (0::bigint, 1031::bigint), (3, 5) $$, 'a lowered setting lets those go that were ranked longest ago');
+select monitoring_internal.count_statements_at(source, '{}', pg_temp.at(114.2)),
+    monitoring_internal.choose_exported_statements_at(source, '{}', pg_temp.at(114.3))
+from monitoring.statement_sources as source where source.target_database_id = 20;
+select is((select sum(calls) from pg_temp.exported(20)), 1036::numeric, 'an interval without statements changes nothing');
+update monitoring.settings set value = '0' where name = 'statements.exported';
+select pg_temp.store(20, 115, array[pg_temp.entry(1, 5, 50)], jsonb_build_object('stats_reset_at', pg_temp.at(112.5)));
+select is_empty($$ select 1 from monitoring.statement_totals where target_database_id = 20 $$, '0 exports none');
+
 select * from finish();
 rollback;

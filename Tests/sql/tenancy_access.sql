@@ -67,6 +67,10 @@ select s.target_database_id, 2, 10, 5, true, 100, past.total, 1, s.tenant_id, pa
 from monitoring.statement_sources as s
 cross join (values (now(), 9000), (now() - interval '5 hours', 1000)) as past (at, total)
 where s.target_database_id > 1000;
+insert into monitoring.statement_totals
+    (target_database_id, queryid, userid, dbid, tenant_id, calls, followed_at, ranked_at)
+select s.target_database_id, 1, 10, 5, s.tenant_id, 10, now(), now()
+from monitoring.statement_sources as s where s.target_database_id > 1000;
 
 -- What a role reads of a relation: rows of its own tenants, rows of others; or the SQLSTATE.
 create function pg_temp.rows_as(p_role name, p_from text, p_column name, p_own uuid[], out own bigint, out foreign_rows bigint,

@@ -14,3 +14,8 @@ alter table monitoring.statement_intervals enable row level security;
 drop policy if exists statement_intervals_visible on monitoring.statement_intervals;
 create policy statement_intervals_visible on monitoring.statement_intervals for select
     using (tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]));
+
+alter table monitoring.statement_totals enable row level security;
+drop policy if exists statement_totals_visible on monitoring.statement_totals;
+create policy statement_totals_visible on monitoring.statement_totals for select
+    using (tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]));

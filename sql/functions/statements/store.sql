@@ -157,6 +157,7 @@ begin
     select kept.* from unnest(v_rows) as kept;
     perform monitoring_internal.remember_statements_at(
         p_source.target_database_id, p_source.tenant_id, v_rows, p_now);
+    perform monitoring_internal.count_statements_at(p_source, v_deltas, p_now);
     return cardinality(v_rows);
 end;
 $$;
@@ -204,6 +205,7 @@ begin
         p_target_database_id, v_snapshot, cardinality(v_snapshot) > (v_summary ->> 'rows')::bigint);
     perform monitoring_internal.request_texts_at(p_target_database_id, p_now);
     perform monitoring_internal.measure_statement_source_at(p_target_database_id, p_now);
+    perform monitoring_internal.measure_statements_at(p_target_database_id, p_now);
     return v_stored;
 end;
 $$;

@@ -123,6 +123,21 @@ select is(
 select is_empty(
     $$ select metric from stored where labels @> '{"datid": "0"}' and metric !~ 'checksum' $$,
     'shared catalogues show checksum failures alone');
+select is(pg_temp.value_of('pg_connection_slots_used_ratio'),
+    pg_temp.value_of('pg_connection_slots_used') / (
+        select sum(setting::integer * case when name = 'max_connections' then 1 else -1 end) from pg_settings
+        where name in ('max_connections', 'superuser_reserved_connections', 'reserved_connections')),
+    'slots kept for others do not count as free');
+select is(pg_temp.value_of('pg_settings_pending_restart'), 0::double precision, 'no setting waits for a restart');
+select is(pg_temp.value_of('pg_archiver_is_failing'), null, 'without archiving it cannot fail');
+select cmp_ok(pg_temp.value_of('pg_stat_user_tables_analyze_debt_ratio'), '>=', 0::double precision,
+    'tables have a debt of changes that no analyze has seen');
+select cmp_ok(pg_temp.value_of('pg_checkpoints_requested_total'), '<=', pg_temp.value_of('pg_checkpoints_total'),
+    'requested checkpoints are among all of them');
+select results_eq(
+    $$ select metric, value from stored where labels = '{"target": "local"}' and metric ~ '^pgvigil_coll' order by 1 $$,
+    $$ values ('pgvigil_collectors_failing', 0::double precision), ('pgvigil_collectors_overdue', 0) $$,
+    'no collector fails or is late');
 select cmp_ok(pg_temp.value_of('pg_wal_segments'), '>=', 1::double precision, 'there is WAL');
 select is(pg_temp.value_of('pg_wal_size_bytes'),
     pg_temp.value_of('pg_wal_segments') * pg_size_bytes(current_setting('wal_segment_size')),

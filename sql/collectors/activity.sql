@@ -79,6 +79,10 @@ where not exists (select 1 from state where state.datname = current_database() a
 --! query totals
 --! metric slots_used pg_connection_slots_used gauge sessions
 --!     Connection slots in use, own sessions included: they take slots too.
+--! metric slots_used_share pg_connection_slots_used_ratio gauge ratio
+--!     Share of the connection slots for ordinary roles, those kept for others left out, that is in use.
+--! metric autovacuum_share pg_autovacuum_workers_used_ratio gauge ratio
+--!     Share of autovacuum_max_workers at work.
 --! metric own_sessions pgvigil_excluded_sessions gauge sessions Own sessions that the other session metrics leave out.
 --! metric oldest_transaction pg_long_running_transactions_oldest_timestamp_seconds gauge seconds
 --!     Age of the oldest transaction.
@@ -103,6 +107,11 @@ with recursive own_role as (
 )
 select
     count(*) filter (where session.backend_type = 'client backend') as slots_used,
+    count(*) filter (where session.backend_type = 'client backend')::double precision / nullif(
+        current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+        - coalesce(current_setting('reserved_connections', true)::integer, 0), 0) as slots_used_share,
+    count(*) filter (where session.backend_type = 'autovacuum worker')::double precision
+        / nullif(current_setting('autovacuum_max_workers')::integer, 0) as autovacuum_share,
     count(*) filter (where session.is_own) as own_sessions,
     count(*) filter (where session.is_own) as excluded,
     max(extract(epoch from clock_timestamp() - session.xact_start))

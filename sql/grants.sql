@@ -269,3 +269,10 @@ grant select on monitoring.alert_rules to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant insert, update, delete on monitoring.alert_rules to monitoring_admin;
 grant select on monitoring.alert_rule_states, monitoring.alert_bindings to monitoring_admin, monitoring_service;
+
+
+-- alerting ----------------------------------------------------------------------------------------
+grant select on monitoring.alert_conditions, monitoring.alerts, monitoring.alert_transitions to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant select on monitoring.alert_passes to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;

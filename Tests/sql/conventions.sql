@@ -82,7 +82,7 @@ select is_empty(
 select is_empty(
     $$ select name from our_columns
         where relkind in ('r', 'p') and atttypid = 'timestamptz'::regtype
-            and attname !~ '(_at|_until|_after|_start|slot)$'
+            and attname !~ '(_at|_until|_after|_since|_start|slot)$'
             -- A name that users know from elsewhere.
             and attname <> 'last_triggered' $$,
     'a column that holds a time is called so');

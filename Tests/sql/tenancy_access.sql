@@ -44,6 +44,13 @@ begin
             (tenant_id, component_kind, component_name, health_status, health_score, coverage_percent, points, collected_at)
         values (v_tenant_id, 'server', v_tenant_id::text, 'warning', 60, 100,
             '[{"rule": "server_up", "penalty": 40, "state": "known"}]', now());
+        insert into monitoring.alert_conditions (rule_no, label_key, tenant_id, state)
+        values (1, v_tenant_id, v_tenant_id, 'pending');
+        insert into monitoring.alerts (tenant_id, rule_no, rule_name, label_key, alert_title, alert_message, severity,
+            max_severity, first_breach_at, triggered_at)
+        values (v_tenant_id, 1, 'seeded', v_tenant_id, 'seeded', 'seeded', 'low', 'low', now(), now());
+        insert into monitoring.alert_transitions (occurred_at, tenant_id, rule_no, label_key, transition)
+        values (now(), v_tenant_id, 1, v_tenant_id, 'pending');
     end loop;
 end
 $$;

@@ -276,3 +276,19 @@ grant select on monitoring.alert_conditions, monitoring.alerts, monitoring.alert
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant select on monitoring.alert_passes to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+
+
+-- people ------------------------------------------------------------------------------------------
+-- How people are reached is for those who operate; the audit for those who answer for it. Nobody writes the audit.
+grant select, insert, update, delete on
+    monitoring.people, monitoring.contact_methods, monitoring.on_call_schedules, monitoring.on_call_layers,
+    monitoring.on_call_layer_people, monitoring.on_call_restrictions, monitoring.on_call_assignments,
+    monitoring.escalation_policies, monitoring.escalation_steps, monitoring.escalation_targets to monitoring_admin;
+grant select on
+    monitoring.people, monitoring.on_call_schedules, monitoring.on_call_layers, monitoring.on_call_layer_people,
+    monitoring.on_call_restrictions, monitoring.on_call_assignments, monitoring.escalation_policies,
+    monitoring.escalation_steps, monitoring.escalation_targets, monitoring.escalation_states,
+    monitoring.alert_comments to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant select on monitoring.contact_methods, monitoring.audit_logs to
+    monitoring_admin, monitoring_service, monitoring_analyst;

@@ -67,6 +67,11 @@ import Testing
         select job.name, '@daily', 'select 1', 'transaction', 'UTC', 'once', job.overlap, 'last', '1 min', '1s', '0', '0',
             'all', true, '', 'sql', job.run_as
         from (values ('plain', 'skip', null), ('borrowed', 'queue', 'monitoring_admin')) as job (name, overlap, run_as);
+        insert into monitoring.people (name) values ('anna');
+        insert into monitoring.on_call_schedules (name) values ('primary');
+        insert into monitoring.escalation_policies (name) values ('seeded');
+        insert into monitoring.audit_logs (tenant_id, role_name, action, resource_type, resource_id)
+        select tenant.tenant_id, 'somebody', 'tenant_changed', 'tenant', tenant.name from monitoring.tenants as tenant;
         """
 
     @Test("a file that forgets a column or a row does not pass for one that undoes")

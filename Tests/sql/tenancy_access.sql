@@ -51,6 +51,40 @@ begin
         values (v_tenant_id, 1, 'seeded', v_tenant_id, 'seeded', 'seeded', 'low', 'low', now(), now());
         insert into monitoring.alert_transitions (occurred_at, tenant_id, rule_no, label_key, transition)
         values (now(), v_tenant_id, 1, v_tenant_id, 'pending');
+        -- Somebody on call, what happens when they do not answer, and what they wrote.
+        insert into monitoring.people (tenant_id, name) values (v_tenant_id, 'anna'), (v_tenant_id, 'ben');
+        insert into monitoring.on_call_schedules (tenant_id, name) values (v_tenant_id, 'primary');
+        insert into monitoring.on_call_layers (tenant_id, on_call_schedule_id, name, start_day)
+        select s.tenant_id, s.on_call_schedule_id, 'weeks', '2026-01-05'
+        from monitoring.on_call_schedules as s where s.tenant_id = v_tenant_id;
+        insert into monitoring.on_call_layer_people (on_call_layer_id, position, tenant_id, person_id)
+        select l.on_call_layer_id, 1, l.tenant_id, p.person_id
+        from monitoring.on_call_layers as l
+        inner join monitoring.people as p using (tenant_id)
+        where l.tenant_id = v_tenant_id and p.name = 'anna';
+        insert into monitoring.on_call_restrictions (tenant_id, on_call_layer_id)
+        select l.tenant_id, l.on_call_layer_id from monitoring.on_call_layers as l where l.tenant_id = v_tenant_id;
+        insert into monitoring.on_call_assignments (tenant_id, on_call_schedule_id, person_id, start_at, end_at)
+        select s.tenant_id, s.on_call_schedule_id, p.person_id, now(), now() + interval '1 hour'
+        from monitoring.on_call_schedules as s
+        inner join monitoring.people as p using (tenant_id)
+        where s.tenant_id = v_tenant_id and p.name = 'ben';
+        insert into monitoring.escalation_policies (tenant_id, name) values (v_tenant_id, 'seeded');
+        insert into monitoring.escalation_steps (tenant_id, escalation_policy_id, step)
+        select p.tenant_id, p.escalation_policy_id, 1
+        from monitoring.escalation_policies as p where p.tenant_id = v_tenant_id;
+        insert into monitoring.escalation_targets (tenant_id, escalation_step_id, channel_id)
+        select s.tenant_id, s.escalation_step_id, v_tenant_id
+        from monitoring.escalation_steps as s where s.tenant_id = v_tenant_id;
+        insert into monitoring.escalation_states
+            (alert_id, tenant_id, rule_no, escalation_policy_id, next_at, started_at)
+        select gen_random_uuid(), p.tenant_id, 1, p.escalation_policy_id, now(), now()
+        from monitoring.escalation_policies as p where p.tenant_id = v_tenant_id;
+        insert into monitoring.alert_comments (tenant_id, alert_id, role_name, body)
+        values (v_tenant_id, gen_random_uuid(), 'somebody', 'seen');
+        insert into monitoring.contact_methods (tenant_id, person_id, kind, address)
+        select p.tenant_id, p.person_id, 'email', 'anna@example.com'
+        from monitoring.people as p where p.tenant_id = v_tenant_id and p.name = 'anna';
     end loop;
 end
 $$;

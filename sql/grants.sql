@@ -270,6 +270,10 @@ grant select on monitoring.alert_rules to
 grant insert, update, delete on monitoring.alert_rules to monitoring_admin;
 grant select on monitoring.alert_rule_states, monitoring.alert_bindings to monitoring_admin, monitoring_service;
 
+-- tests and norms of alert rules ---------------------------------------------------------------------
+grant select, insert, update, delete on monitoring.alert_rule_tests to monitoring_admin;
+grant select on monitoring.alert_rule_tests, monitoring.alert_norms to monitoring_admin, monitoring_service;
+
 
 -- alerting ----------------------------------------------------------------------------------------
 grant select on monitoring.alert_conditions, monitoring.alerts, monitoring.alert_transitions to

@@ -296,3 +296,33 @@ grant select on
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant select on monitoring.contact_methods, monitoring.audit_logs to
     monitoring_admin, monitoring_service, monitoring_analyst;
+
+
+-- notify ------------------------------------------------------------------------------------------
+-- Sealed secrets are granted to nobody: a claim hands them to the service. Bodies may hold what a caller put there.
+grant select (
+    id, tenant_id, channel_name, channel_type, configuration, webhook_endpoint_id, is_active, rate_limit_per_hour,
+    current_hour_count, last_reset_at, created_at, updated_at) on monitoring.notification_channels to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant select (
+    id, tenant_id, endpoint_name, webhook_url, previous_secret_until, event_types, is_active, disabled_reason,
+    retry_attempts, timeout, max_in_flight, fallback_endpoint_id, total_calls, successful_calls, failed_calls,
+    last_success_at, last_failure_at, created_at, updated_at) on monitoring.webhook_endpoints to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant select on monitoring.notification_routes, monitoring.notification_groups, monitoring.notification_members,
+    monitoring.notification_log, monitoring.held_notifications, monitoring.notification_decisions,
+    monitoring.deliveries, monitoring.destination_states, monitoring.delivery_attempts, monitoring.dead_letters to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant select on monitoring.outbox_messages to monitoring_admin, monitoring_service;
+grant select (
+    message_id, created_at, tenant_id, event_type, reason, severity, channel_id, destination_id, ordering_key,
+    alert_ids)
+    on monitoring.outbox_messages to monitoring_analyst, monitoring_reader;
+grant insert, delete, update (
+    tenant_id, channel_name, channel_type, configuration, sealed_secret, webhook_endpoint_id, is_active,
+    rate_limit_per_hour) on monitoring.notification_channels to monitoring_admin;
+grant insert, delete, update (
+    endpoint_name, webhook_url, sealed_secret, previous_sealed_secret, previous_secret_until, event_types, is_active,
+    disabled_reason, retry_attempts, timeout, max_in_flight, fallback_endpoint_id)
+    on monitoring.webhook_endpoints to monitoring_admin;
+grant insert, update, delete on monitoring.notification_routes to monitoring_admin;

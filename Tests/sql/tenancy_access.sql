@@ -89,6 +89,41 @@ begin
 end
 $$;
 
+-- Each tenant has a channel, an endpoint, a route, and a message on its way, one held back and one dead.
+insert into monitoring.webhook_endpoints (tenant_id, endpoint_name, webhook_url)
+select t.tenant_id, 'seeded', 'https://receiver.example/hook' from monitoring.tenants as t where not t.is_system;
+insert into monitoring.notification_channels (tenant_id, channel_name, channel_type, configuration)
+select t.tenant_id, 'seeded', 'email', '{"to": ["ops@example.org"]}' from monitoring.tenants as t where not t.is_system;
+insert into monitoring.notification_routes (tenant_id, route_name, channel_ids)
+select c.tenant_id, 'seeded ' || c.tenant_id, array[c.id] from monitoring.notification_channels as c;
+insert into monitoring.notification_groups (group_key, tenant_id, labels, group_wait, group_interval, first_at)
+select gen_random_uuid(), t.tenant_id, '{}', '0', '0', now() from monitoring.tenants as t where not t.is_system;
+insert into monitoring.notification_members (group_id, alert_id, tenant_id, added_at)
+select g.group_id, gen_random_uuid(), g.tenant_id, now() from monitoring.notification_groups as g;
+insert into monitoring.notification_log (group_id, channel_id, tenant_id, next_due_at)
+select g.group_id, c.id, g.tenant_id, now() from monitoring.notification_groups as g
+join monitoring.notification_channels as c using (tenant_id);
+insert into monitoring.held_notifications (channel_id, alert_id, tenant_id, reason, held_at, held_until)
+select c.id, gen_random_uuid(), c.tenant_id, 'first', now(), now() from monitoring.notification_channels as c;
+insert into monitoring.notification_decisions (decided_at, tenant_id, alert_id, decision, reason)
+select now(), t.tenant_id, gen_random_uuid(), 'withheld', 'no_route' from monitoring.tenants as t where not t.is_system;
+insert into monitoring.outbox_messages
+    (message_id, created_at, tenant_id, event_type, reason, destination_id, dedup_key, ordering_key, body)
+select gen_random_uuid(), now(), e.tenant_id, 'test', 'seeded', e.id, e.id::text, e.id::text, '{}'
+from monitoring.webhook_endpoints as e;
+insert into monitoring.deliveries
+    (message_id, message_created_at, tenant_id, destination_id, ordering_hash, due_at, deadline_at)
+select m.message_id, m.created_at, m.tenant_id, m.destination_id, 1, now(), now() from monitoring.outbox_messages as m;
+insert into monitoring.destination_states (destination_id, tenant_id)
+select e.id, e.tenant_id from monitoring.webhook_endpoints as e;
+insert into monitoring.delivery_attempts
+    (delivery_id, attempt, fence, message_id, tenant_id, destination_id, outcome, finished_at)
+select d.delivery_id, 1, 1, d.message_id, d.tenant_id, d.destination_id, 'dead', now() from monitoring.deliveries as d;
+insert into monitoring.dead_letters (delivery_id, message_id, message_created_at, tenant_id, destination_id, event_type,
+    attempts, reason, died_at)
+select d.delivery_id, d.message_id, now(), d.tenant_id, d.destination_id, 'test', 1, 'expired', now()
+from monitoring.deliveries as d;
+
 -- Each tenant has a server whose statements are read.
 insert into monitoring.statement_sources
     (target_database_id, tenant_id, collected_at, captured_at, identity, entries, hidden, is_complete)

@@ -1,4 +1,4 @@
--- Undoes 0026, once the code that uses its tables is gone: messages that were not delivered are lost.
+-- Undoes 0027, once the code that uses its tables is gone: messages that were not delivered are lost.
 delete from monitoring.settings where name like 'notify.%' or name like 'delivery.%';
 delete from monitoring.partition_policies
 where table_name in ('monitoring.notification_decisions', 'monitoring.outbox_messages', 'monitoring.delivery_attempts',

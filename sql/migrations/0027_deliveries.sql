@@ -1,4 +1,4 @@
--- 0026: the outbox: messages as they are signed, who has which delivery in hand, how attempts ended, what is dead.
+-- 0027: the outbox: messages as they are signed, who has which delivery in hand, how attempts ended, what is dead.
 
 create table monitoring.outbox_messages (
     message_id uuid not null,

@@ -299,7 +299,7 @@ grant select on monitoring.contact_methods, monitoring.audit_logs to
 
 
 -- notify ------------------------------------------------------------------------------------------
--- Sealed secrets are granted to nobody: a claim hands them to the service. Bodies may hold what a caller put there.
+-- Sealed secrets are granted to nobody: a claim hands them to the service. Readers see neither bodies nor addresses.
 grant select (
     id, tenant_id, channel_name, channel_type, configuration, webhook_endpoint_id, is_active, rate_limit_per_hour,
     current_hour_count, last_reset_at, created_at, updated_at) on monitoring.notification_channels to

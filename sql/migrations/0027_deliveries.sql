@@ -9,6 +9,7 @@ create table monitoring.outbox_messages (
     severity text,
     channel_id uuid,
     destination_id uuid not null,
+    recipient text,
     dedup_key text not null,
     ordering_key text not null,
     alert_ids uuid[] not null default '{}',
@@ -33,6 +34,8 @@ comment on column monitoring.outbox_messages.reason is 'Why it was sent.';
 comment on column monitoring.outbox_messages.severity is 'The highest severity of its alerts.';
 comment on column monitoring.outbox_messages.channel_id is 'The channel; null: an endpoint was asked for directly.';
 comment on column monitoring.outbox_messages.destination_id is 'The endpoint or channel it goes to.';
+comment on column monitoring.outbox_messages.recipient is
+    'Address of the person it is for; null: whom the channel names.';
 comment on column monitoring.outbox_messages.dedup_key is
     'What it is about, with a number: no two messages have it in common.';
 comment on column monitoring.outbox_messages.ordering_key is
@@ -241,7 +244,7 @@ comment on type monitoring_internal.notification_send is
 
 create type monitoring_internal.claimed_delivery as (
     delivery_id bigint, fence bigint, attempt integer, message_id text, event_type text, content_type text, body text,
-    destination_id uuid, channel_type text, url text, configuration jsonb, sealed_secret text,
+    destination_id uuid, channel_type text, recipient text, url text, configuration jsonb, sealed_secret text,
     previous_sealed_secret text, seal_context text, timeout_ms bigint, ordering_key text
 );
 comment on type monitoring_internal.claimed_delivery is

@@ -326,3 +326,14 @@ grant insert, delete, update (
     disabled_reason, retry_attempts, timeout, max_in_flight, fallback_endpoint_id)
     on monitoring.webhook_endpoints to monitoring_admin;
 grant insert, update, delete on monitoring.notification_routes to monitoring_admin;
+
+
+-- alert history -----------------------------------------------------------------------------------
+grant select on
+    monitoring.alerts_archive, monitoring.alerts_dashboard, monitoring.alert_history, monitoring.alert_logs,
+    monitoring.alert_events to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function
+    monitoring.search_alerts(text, timestamptz, timestamptz, text, text, integer) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function monitoring.archive_alerts() to monitoring_admin, monitoring_service;

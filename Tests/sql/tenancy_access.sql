@@ -49,8 +49,13 @@ begin
         insert into monitoring.alerts (tenant_id, rule_no, rule_name, label_key, alert_title, alert_message, severity,
             max_severity, first_breach_at, triggered_at)
         values (v_tenant_id, 1, 'seeded', v_tenant_id, 'seeded', 'seeded', 'low', 'low', now(), now());
-        insert into monitoring.alert_transitions (occurred_at, tenant_id, rule_no, label_key, transition)
-        values (now(), v_tenant_id, 1, v_tenant_id, 'pending');
+        insert into monitoring.alert_transitions (occurred_at, tenant_id, rule_no, label_key, transition, alert_id)
+        select now(), v_tenant_id, 1, v_tenant_id, 'fired', alert.id
+        from monitoring.alerts as alert where alert.tenant_id = v_tenant_id;
+        insert into monitoring.alerts_archive
+        select (jsonb_populate_record(null::monitoring.alerts_archive, to_jsonb(alert)
+            || '{"status": "resolved", "resolution_reason": "cleared", "resolved_at": "2020-01-01", "archived_at": "2026-01-01"}')).*
+        from monitoring.alerts as alert where alert.tenant_id = v_tenant_id;
         -- Somebody on call, what happens when they do not answer, and what they wrote.
         insert into monitoring.people (tenant_id, name) values (v_tenant_id, 'anna'), (v_tenant_id, 'ben');
         insert into monitoring.on_call_schedules (tenant_id, name) values (v_tenant_id, 'primary');

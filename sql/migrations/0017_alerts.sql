@@ -209,7 +209,7 @@ create table monitoring.alert_transitions (
     constraint alert_transitions_transition_check check (transition in (
         'pending', 'cleared', 'fired', 'severity_raised', 'severity_lowered', 'recovering', 'refired', 'resolved',
         'reopened', 'acknowledged', 'unacknowledged', 'suppressed', 'unsuppressed', 'no_data', 'data_back', 'flapping',
-        'steady', 'storm', 'error')),
+        'steady', 'storm', 'error', 'escalated', 'on_call_gap')),
     constraint alert_transitions_severity_check check (severity in ('low', 'medium', 'high', 'critical'))
 ) partition by range (occurred_at);
 create index alert_transitions_alert_id_idx on monitoring.alert_transitions (alert_id);

@@ -268,6 +268,9 @@ grant execute on function
 grant select on monitoring.alert_rules to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant insert, update, delete on monitoring.alert_rules to monitoring_admin;
+grant execute on function
+    monitoring.create_alert_rule(jsonb), monitoring.update_alert_rule(uuid, jsonb), monitoring.drop_alert_rule(uuid) to
+    monitoring_admin;
 grant select on monitoring.alert_rule_states, monitoring.alert_bindings to monitoring_admin, monitoring_service;
 
 -- tests and norms of alert rules ---------------------------------------------------------------------

@@ -16,12 +16,14 @@ inner join pg_language as l on l.oid = p.prolang
 where n.nspname in ('monitoring', 'monitoring_internal');
 
 -- What is wrong with one function, as rows of text. An array that begins as the literal '{}' is no fault.
-create function pg_temp.faults(p_function oid, p_table oid default 0) returns setof text
+create function pg_temp.faults(p_function oid, p_table oid default 0, p_old name default null, p_new name default null)
+returns setof text
 language sql as $$
     select format(
         '%s line %s: %s: %s %s', p_function::regprocedure, found.lineno, found.level, found.message, found.query)
     from plpgsql_check_function_tb(
-        p_function, p_table, fatal_errors => false, extra_warnings => true, security_warnings => true) as found
+        p_function, p_table, fatal_errors => false, extra_warnings => true, security_warnings => true,
+        oldtable => p_old, newtable => p_new) as found
     where (found.detail ~ '^cast "text" value to ".*\[\]" type$' and found.context ~ 'initialization on line') is not true
 $$;
 
@@ -82,7 +84,7 @@ select is_empty(
             and not exists (select 1 from reviewed where fault ~ reviewed.pattern) $$,
     'plpgsql_check finds nothing in any function');
 select is_empty(
-    $$ select pg_temp.faults(t.tgfoid, t.tgrelid) from pg_trigger as t
+    $$ select pg_temp.faults(t.tgfoid, t.tgrelid, t.tgoldtable, t.tgnewtable) from pg_trigger as t
         inner join our_bodies as b on b.oid = t.tgfoid
         where t.tgparentid = 0 and not t.tgisinternal $$,
     'nor in any trigger on its tables');

@@ -28,7 +28,7 @@ create table monitoring.alert_rules (
     pattern_definition jsonb not null default '{}',
     warning_for interval not null default '0',
     critical_for interval not null default '0',
-    keep_firing_for interval not null default '0',
+    keep_firing_for interval,
     no_data_policy text not null default 'keep',
     min_coverage double precision not null default 0.5,
     flap_detection boolean not null default true,
@@ -152,7 +152,8 @@ comment on column monitoring.alert_rules.anomaly_sensitivity is 'From 0, only th
 comment on column monitoring.alert_rules.pattern_definition is 'The pattern, for rules of that type.';
 comment on column monitoring.alert_rules.warning_for is 'How long the warning level must hold before it fires.';
 comment on column monitoring.alert_rules.critical_for is 'How long the critical level must hold before it fires.';
-comment on column monitoring.alert_rules.keep_firing_for is 'How long it must be over before it is resolved.';
+comment on column monitoring.alert_rules.keep_firing_for is
+    'How long it must be over before it is resolved; null for two evaluations.';
 comment on column monitoring.alert_rules.no_data_policy is
     'What samples that fail to come mean: keep as it is, alert, resolve, or ok.';
 comment on column monitoring.alert_rules.min_coverage is
@@ -222,14 +223,13 @@ comment on column monitoring.alert_rule_states.spacing is
 comment on column monitoring.alert_rule_states.is_bound is
     'False from a change of the rule until its series have been looked up again.';
 
+-- No foreign key: a million rows would each be checked. A trigger on the rules removes what a deleted one leaves.
 create table monitoring.alert_bindings (
     rule_no integer not null,
     operand smallint not null default 0,
     series_id integer not null,
     label_key uuid not null,
     constraint alert_bindings_pkey primary key (rule_no, operand, series_id, label_key),
-    constraint alert_bindings_rule_no_fkey
-        foreign key (rule_no) references monitoring.alert_rules (rule_no) on delete cascade,
     constraint alert_bindings_operand_check check (operand between 0 and 2)
 );
 

@@ -14,3 +14,25 @@ before update on monitoring.alert_rules
 for each row
 when (old.last_triggered is not distinct from new.last_triggered)
 execute function monitoring_internal.update_updated_at_column();
+
+create or replace trigger alert_rules_check
+before insert or update on monitoring.alert_rules
+for each row
+execute function monitoring_internal.check_alert_rule();
+comment on trigger alert_rules_check on monitoring.alert_rules is 'Names what is wrong with a rule.';
+
+create or replace trigger alert_rules_track
+after insert or delete
+    or update of rule_name, tenant_id, metric_name, matchers, aggregate, evaluation_window, group_by, group_aggregate,
+        condition_type, condition_definition, evaluation_interval, is_active
+on monitoring.alert_rules
+for each row
+execute function monitoring_internal.track_alert_rule();
+comment on trigger alert_rules_track on monitoring.alert_rules is 'Keeps the state and the bindings of the rule.';
+
+create or replace trigger series_enqueue
+after insert on monitoring.series
+referencing new table as made
+for each statement
+execute function monitoring_internal.enqueue_series();
+comment on trigger series_enqueue on monitoring.series is 'Notes new series for the rules to be bound to.';

@@ -221,6 +221,14 @@ grant execute on function monitoring_internal.readiness_fault(text) to
     monitoring_admin, monitoring_service, monitoring_exporter;
 
 
+-- alert pack --------------------------------------------------------------------------------------
+grant select on monitoring.alert_pack_rules, monitoring.alert_pack to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function monitoring_internal.alert_pack_columns(monitoring.alert_rules) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function monitoring.reset_alert_rule(text) to monitoring_admin;
+
+
 -- kpis --------------------------------------------------------------------------------------------
 -- A definition is SQL that runs with the owner's rights, if read-only: who reads only, does not see it.
 grant select, insert, update, delete on monitoring.kpi_definitions to monitoring_admin;

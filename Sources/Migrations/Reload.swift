@@ -47,10 +47,9 @@ struct Reload {
         try await loadInPasses(own.filter { $0.path.hasPrefix("functions/") || $0.path.hasPrefix("views/") })
         let stray = try await Routines.present(connection).filter { untouched[$0.key] == $0.value }.map(\.key)
         try await Routines.validate(connection)
-        for folder in ["policies/", "rules/"] {
-            for file in own where file.path.hasPrefix(folder) { try await run(file) }
-        }
+        for file in own where file.path.hasPrefix("policies/") { try await run(file) }
         try await loadCollectors(own.filter { $0.path.hasPrefix("collectors/") })
+        try await loadRules(own.filter { $0.path.hasPrefix("rules/") })
         let vanished = try await dropVanished(stray, recorded: before)
         for file in own where !file.path.contains("/") { try await run(file) }
         try await RecordedObjects.write(own, except: Set(stray), connection)
@@ -107,6 +106,15 @@ struct Reload {
         let exists = try await connection.query("select to_regprocedure('\(forgetter)(text[])') is not null")
         guard exists.scalar == "t" else { return }
         _ = try await connection.query("select \(forgetter)($1)", [RecordedObjects.arrayLiteral(names)])
+    }
+
+    /// After the collectors, whose metrics they name; a rule that no file names any longer is disabled.
+    private func loadRules(_ files: [SQLFile]) async throws {
+        for file in files { try await run(file) }
+        let retirer = "monitoring_internal.retire_alert_rules"
+        let exists = try await connection.query("select to_regprocedure('\(retirer)()') is not null")
+        guard exists.scalar == "t" else { return }
+        _ = try await connection.query("select \(retirer)()")
     }
 
     /// Drops functions that an earlier reload made and no file names any longer; never what depends on them.

@@ -23,7 +23,8 @@ struct ReloadScript {
 
     private var declarations: String {
         let code = list("functions/", "views/")
-        let later = list("policies/") + list("rules/")
+        let policies = list("policies/")
+        let rules = list("rules/")
         let collectors = list("collectors/")
         let last = files.filter { !$0.path.contains("/") }
         return """
@@ -31,7 +32,8 @@ struct ReloadScript {
             declare
                 v_code_paths constant text[] := \(SQLText.array(code.map(\.path)));
                 v_code constant text[] := \(SQLText.array(code.map(\.text)));
-                v_later constant text[] := \(SQLText.array(later.map(\.text)));
+                v_policies constant text[] := \(SQLText.array(policies.map(\.text)));
+                v_rules constant text[] := \(SQLText.array(rules.map(\.text)));
                 v_collector_names constant text[] := \(SQLText.array(collectors.map(\.name)));
                 v_collectors constant text[] := \(SQLText.array(collectors.map(\.text)));
                 v_last constant text[] := \(SQLText.array(last.map(\.text)));
@@ -98,7 +100,7 @@ struct ReloadScript {
             where schema.nspname in ('monitoring', 'monitoring_internal') and language.lanname in ('plpgsql', 'sql')
                 and pg_has_role(current_user, routine.proowner, 'usage');
             perform set_config('check_function_bodies', 'off', true);
-            foreach v_text in array v_later loop
+            foreach v_text in array v_policies loop
                 execute v_text;
             end loop;
             if cardinality(v_collectors) > 0
@@ -110,6 +112,12 @@ struct ReloadScript {
                     execute 'select monitoring_internal.load_collector($1, $2)'
                         using v_collector_names[v_place], v_collectors[v_place];
                 end loop;
+            end if;
+            foreach v_text in array v_rules loop
+                execute v_text;
+            end loop;
+            if to_regprocedure('monitoring_internal.retire_alert_rules()') is not null then
+                execute 'select monitoring_internal.retire_alert_rules()';
             end if;
         """
 

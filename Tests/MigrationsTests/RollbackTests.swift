@@ -67,6 +67,8 @@ import Testing
         select job.name, '@daily', 'select 1', 'transaction', 'UTC', 'once', job.overlap, 'last', '1 min', '1s', '0', '0',
             'all', true, '', 'sql', job.run_as
         from (values ('plain', 'skip', null), ('borrowed', 'queue', 'monitoring_admin')) as job (name, overlap, run_as);
+        insert into monitoring.alert_pack_rules (rule_name, definition, loaded_in)
+        values ('seeded', '{}', pg_current_xact_id());
         insert into monitoring.people (name) values ('anna');
         insert into monitoring.on_call_schedules (name) values ('primary');
         insert into monitoring.escalation_policies (name) values ('seeded');

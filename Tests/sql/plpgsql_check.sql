@@ -70,12 +70,13 @@ select cmp_ok((select count(*) from our_bodies where lanname = 'plpgsql'), '>', 
 select is_empty(
     $$ select name, pg_temp.validate(oid, lanname) from our_bodies where pg_temp.validate(oid, lanname) is not null $$,
     'every body passes its language''s validator with all extra errors on');
--- Reviewed. What the first two paste into DDL comes quoted out of format's %I, or is a regclass; the others run the
--- text of a collector, which only the owner can load, and of which nobody knows the columns beforehand.
+-- Reviewed. What the first two and write_pack_rule paste comes quoted out of format's %I, is a column of a table, or a
+-- regclass; the others run the text of a collector, which only the owner can load, and of which nobody knows the columns beforehand.
 create temporary table reviewed (pattern) as values
     ('^monitoring_internal\.(set_partition_parameters|create_partition)\(.*: security: '),
     ('^monitoring_internal\.(present_columns|probe_collector_query|kept_statement|read_collector)\(.*: security: '),
     ('^monitoring_internal\.measure_kpi\(.*: security: '),
+    ('^monitoring_internal\.write_pack_rule\(.*: security: '),
     ('^monitoring_internal\.read_collector\(.*("v_part"|cannot determinate a result of dynamic SQL)'),
     ('composite OUT variable "\w+" is not single argument');
 select is_empty(

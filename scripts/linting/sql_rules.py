@@ -14,6 +14,7 @@ ALLOWED = {
     "views": r"create or replace view |comment on (view|column) ",
     "policies": r"alter table \S+ (enable|force) row level security"
     r"|(drop policy if exists|create policy|create or replace trigger|comment on (policy|trigger)) ",
+    "rules": r"select monitoring_internal\.load_alert_rule ?\(",
     "grants.sql": r"(grant|revoke|alter default privileges) ",
 }
 # What a migration may not hold: it is replaceable, so it lives once in its folder and is reloaded.
@@ -32,7 +33,7 @@ PINNED = "set search_path = pg_catalog, pg_temp"
 
 
 def folder_of(path):
-    """functions, views, policies, migrations, collectors or grants.sql of a path below sql/."""
+    """functions, views, policies, migrations, collectors, rules or grants.sql of a path below sql/."""
     return path.split("/")[1]
 
 
@@ -59,7 +60,7 @@ def check_layout(path, folder, text):
     if header_lines < wanted:
         yield 1, f"the file begins with {header_lines} comment lines, not with {wanted}: path and purpose, what it owns and writes, concurrency"
     own_name = "/".join(path.split("/")[2:] if folder == "functions" else path.split("/")[1:])
-    if folder in ("functions", "views", "policies") and not lines[0].startswith(f"-- {own_name}: "):
+    if folder in ("functions", "views", "policies", "rules") and not lines[0].startswith(f"-- {own_name}: "):
         yield 1, f'the first line does not begin with "-- {own_name}: "'
     if len(lines) - 1 > FILE_LINES and folder != "grants.sql":
         yield FILE_LINES, f"the file has {len(lines) - 1} lines, more than {FILE_LINES}"

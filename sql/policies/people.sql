@@ -7,6 +7,12 @@ create policy people_visible on monitoring.people
 create or replace trigger people_update_updated_at
     before update on monitoring.people
     for each row execute function monitoring_internal.update_updated_at_column();
+create or replace trigger people_check_zone
+    before insert or update on monitoring.people
+    for each row execute function monitoring_internal.check_zone_of_row();
+create or replace trigger people_keep_future_shifts
+    before delete on monitoring.people
+    for each row execute function monitoring_internal.keep_future_shifts();
 
 alter table monitoring.contact_methods enable row level security;
 drop policy if exists contact_methods_visible on monitoring.contact_methods;
@@ -28,6 +34,9 @@ create policy on_call_schedules_visible on monitoring.on_call_schedules
 create or replace trigger on_call_schedules_update_updated_at
     before update on monitoring.on_call_schedules
     for each row execute function monitoring_internal.update_updated_at_column();
+create or replace trigger on_call_schedules_check_zone
+    before insert or update on monitoring.on_call_schedules
+    for each row execute function monitoring_internal.check_zone_of_row();
 
 alter table monitoring.on_call_layers enable row level security;
 drop policy if exists on_call_layers_visible on monitoring.on_call_layers;

@@ -307,6 +307,21 @@ grant select on
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant select on monitoring.contact_methods, monitoring.audit_logs to
     monitoring_admin, monitoring_service, monitoring_analyst;
+grant select on monitoring.who_is_on_call to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function
+    monitoring.on_call_at(text, timestamptz), monitoring.on_call_shifts(text, timestamptz, timestamptz),
+    monitoring.on_call_gaps(text, timestamptz, timestamptz),
+    monitoring_internal.visible_on_call(text, timestamptz[]),
+    monitoring_internal.visible_on_call_intervals(text, timestamptz, timestamptz) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+-- Triggers and definitions run with the rights of the administrator who writes.
+grant execute on function
+    monitoring.define_on_call_schedule(jsonb), monitoring_internal.schedule_fault(jsonb),
+    monitoring_internal.replace_on_call_layers(integer, uuid, jsonb),
+    monitoring_internal.person_id_of(uuid, text) to monitoring_admin;
+grant execute on function monitoring.override_on_call(text, text, timestamptz, timestamptz, text, text) to
+    monitoring_admin, monitoring_analyst;
 
 
 -- notify ------------------------------------------------------------------------------------------
@@ -348,18 +363,3 @@ grant execute on function
     monitoring.search_alerts(text, timestamptz, timestamptz, text, text, integer) to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant execute on function monitoring.archive_alerts() to monitoring_admin, monitoring_service;
-grant select on monitoring.who_is_on_call to
-    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
-grant execute on function
-    monitoring.on_call_at(text, timestamptz), monitoring.on_call_shifts(text, timestamptz, timestamptz),
-    monitoring.on_call_gaps(text, timestamptz, timestamptz),
-    monitoring_internal.visible_on_call(text, timestamptz[]),
-    monitoring_internal.visible_on_call_intervals(text, timestamptz, timestamptz) to
-    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
--- Triggers and definitions run with the rights of the administrator who writes.
-grant execute on function
-    monitoring.define_on_call_schedule(jsonb), monitoring_internal.schedule_fault(jsonb),
-    monitoring_internal.replace_on_call_layers(integer, uuid, jsonb),
-    monitoring_internal.person_id_of(uuid, text) to monitoring_admin;
-grant execute on function monitoring.override_on_call(text, text, timestamptz, timestamptz, text, text) to
-    monitoring_admin, monitoring_analyst;

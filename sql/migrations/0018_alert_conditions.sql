@@ -50,8 +50,8 @@ comment on column monitoring.alert_rule_tests.alert_rule_test_id is 'Key.';
 comment on column monitoring.alert_rule_tests.alert_rule_id is 'The rule, of monitoring.alert_rules.';
 comment on column monitoring.alert_rule_tests.test_name is 'What the test promises.';
 comment on column monitoring.alert_rule_tests.definition is
-    'interval, step, start_at; series: metric, labels, values such as "1x10 0x5 _x3 1+2x20"; expect: at, and state, level, '
-    'severity, value, count or transition.';
+    'interval, step, start_at; series: metric, labels, values such as "1x10 0x5 _x3 1+2x20"; expect: at, and state, '
+    'level, severity, value, count or transition.';
 comment on column monitoring.alert_rule_tests.created_at is 'When it was made.';
 comment on column monitoring.alert_rule_tests.updated_at is 'When it was changed last.';
 

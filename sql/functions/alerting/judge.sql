@@ -1,0 +1,87 @@
+-- alerting/judge.sql: from what a rule found for each label set to the readings that matter.
+-- Owns condition_measure, judge_findings. Writes nothing.
+-- Concurrency: any number of callers; reads one snapshot.
+
+-- What of a value is compared with the thresholds: of an anomaly, how far it is off to the side that counts.
+create or replace function monitoring_internal.condition_measure(
+    p_condition_type text, p_definition jsonb, p_value double precision)
+returns double precision
+language sql immutable parallel safe
+begin atomic
+    select case
+        when p_condition_type <> 'anomaly' then p_value
+        when p_definition ->> 'direction' = 'above' then p_value
+        when p_definition ->> 'direction' = 'below' then -p_value
+        else abs(p_value)
+    end;
+end;
+
+comment on function monitoring_internal.condition_measure(text, jsonb, double precision) is
+    'The part of a rule''s value that is compared with its thresholds.';
+
+-- Readings out of findings. A finding without a value but with samples is no verdict: what fires keeps firing. A label
+-- set without finding has no data, unless its last sample is forgotten. p_is_complete: the healthy ones too.
+create or replace function monitoring_internal.judge_findings(
+    p_now timestamptz, p_rules integer[], p_type text, p_findings monitoring_internal.alert_reading[],
+    p_is_complete boolean)
+returns setof monitoring_internal.alert_reading
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    with judged_rule as materialized (
+        select rule.rule_no, rule.condition_type, rule.condition_definition as definition, rule.group_by, level.*,
+            rule.warning_recovery, rule.critical_recovery, p_now - rule.evaluation_delay as until_at,
+            rule.evaluation_window,
+            floor(extract(epoch from rule.evaluation_window) / extract(epoch from state.spacing))::integer as expected
+        from monitoring.alert_rules as rule
+        cross join lateral monitoring_internal.effective_levels(rule) as level
+        left join monitoring.alert_rule_states as state on state.rule_no = rule.rule_no
+        where rule.rule_no = any (p_rules) and rule.condition_type = p_type),
+    judged as (
+        select rule.*, binding.label_key, binding.series_id, found.value, found.breached_since, found.sampled_at,
+            found.sample_count, found.evidence, coalesce(found.breached, monitoring_internal.alert_level(
+                measure.value, rule.operator, rule.warning, rule.critical, 0)) as breached,
+            case when measure.value is null then 2 else coalesce(found.held, monitoring_internal.alert_held_level(
+                measure.value, rule.operator, rule.warning, rule.critical,
+                rule.warning_recovery, rule.critical_recovery, 0)) end as held
+        from judged_rule as rule
+        inner join (
+            select bound.rule_no, bound.label_key, min(bound.series_id) as series_id
+            from monitoring.alert_bindings as bound
+            where bound.rule_no = any (p_rules) and bound.operand = 0
+            group by bound.rule_no, bound.label_key
+        ) as binding on binding.rule_no = rule.rule_no
+        left join unnest(p_findings) as found
+            on found.rule_no = rule.rule_no and found.label_key = binding.label_key
+            and found.sampled_at > rule.until_at - rule.evaluation_window
+        cross join lateral (
+            select monitoring_internal.condition_measure(rule.condition_type, rule.definition, found.value)
+        ) as measure (value)
+    )
+    select judged.rule_no, judged.label_key, series.tenant_id,
+        monitoring_internal.alert_group_labels(series.labels, judged.group_by), judged.value, judged.breached,
+        greatest(judged.held, judged.breached)::smallint,
+        case when judged.breached > 0 then coalesce(judged.breached_since, judged.sampled_at) end, judged.sampled_at,
+        coalesce(judged.sample_count, 0), judged.expected,
+        case when judged.breached = 2 or judged.warning is null then judged.critical else judged.warning end,
+        case when judged.sample_count is null then 'no_data' else 'data' end,
+        case when p_is_complete or judged.breached > 0 then jsonb_build_object(
+            'type', judged.condition_type, 'operator', judged.operator, 'warning', judged.warning,
+            'critical', judged.critical) || coalesce(judged.evidence, '{}') end
+    from judged
+    inner join monitoring.series as series on series.series_id = judged.series_id
+    where p_is_complete or judged.breached > 0
+        or exists (
+            select 1 from monitoring.alert_conditions as condition
+            where condition.rule_no = judged.rule_no and condition.label_key = judged.label_key)
+        or judged.sample_count is null and exists (
+            select 1 from monitoring.alert_bindings as binding
+            inner join monitoring.samples as sample on sample.series_id = binding.series_id
+            where binding.rule_no = judged.rule_no and binding.label_key = judged.label_key
+                and sample.sampled_at <= judged.until_at and sample.sampled_at > judged.until_at
+                    - judged.evaluation_window - monitoring_internal.setting_interval('alerting.forget_series_after'));
+$$;
+
+comment on function monitoring_internal.judge_findings(
+    timestamptz, integer[], text, monitoring_internal.alert_reading[], boolean) is
+    'Readings that matter out of what rules of one type found; all of them when complete.';

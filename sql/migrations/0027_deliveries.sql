@@ -229,18 +229,20 @@ comment on column monitoring.notification_decisions.decision is 'sent or withhel
 comment on column monitoring.notification_decisions.reason is
     'Sent: first, new_alerts, severity_raised, some_resolved, all_resolved, repeat, storm, flapping, no_data, '
     'rate_limit (what was held back) or what an escalation gave. Withheld: no_route, no_channel, suppressed, flapping, '
-    'acknowledged, cooldown, rate_limit, group_wait, group_interval, collapsed.';
+    'acknowledged, cooldown, rate_limit, group_wait, group_interval, event_type, collapsed, not_told (over before).';
 comment on column monitoring.notification_decisions.detail is 'What suppresses it, or until when it waits.';
 comment on column monitoring.notification_decisions.message_id is 'The message in outbox_messages.';
 comment on table monitoring_partitions.notification_decisions_default is
     'Rows that no partition takes. Kept empty: maintain_partitions() moves them.';
 
 create type monitoring_internal.notification_send as (
-    message_id uuid, tenant_id uuid, channel_id uuid, group_id bigint, sequence bigint, reason text, level smallint,
-    firing uuid[], firing_levels smallint[], told uuid[], resolved uuid[]
+    message_id uuid, tenant_id uuid, channel_id uuid, group_id bigint, sequence bigint, reason text, outcome text,
+    level smallint, firing uuid[], firing_levels smallint[], told uuid[], resolved uuid[], due_at timestamptz,
+    recipient text, detail jsonb
 );
 comment on type monitoring_internal.notification_send is
-    'A message about to be written: to which channel, why, the alerts it tells, and what the channel knows after it.';
+    'What is to be told to a channel: why, of which alerts, what becomes of it (sent, or why it is withheld), what the '
+    'channel knows after it, and when to look again.';
 
 create type monitoring_internal.claimed_delivery as (
     delivery_id bigint, fence bigint, attempt integer, message_id text, event_type text, content_type text, body text,

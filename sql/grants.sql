@@ -45,10 +45,16 @@ grant execute on function
 grant select on monitoring.service_instances, monitoring.job_sources, monitoring.jobs, monitoring.job_state,
     monitoring.job_totals, monitoring.job_leases, monitoring.job_runs, monitoring.job_run_attempts,
     monitoring.job_run_rollups, monitoring.job_errors, monitoring.job_status, monitoring.job_history,
-    monitoring.job_rollups, monitoring.upcoming_jobs, monitoring.job_slot_balance to
+    monitoring.job_rollups, monitoring.upcoming_jobs, monitoring.job_slot_balance, monitoring.job_target_totals to
     monitoring_admin, monitoring_service;
-grant select on monitoring.job_state, monitoring.job_totals, monitoring.job_leases, monitoring.job_run_rollups,
+grant select on monitoring.job_state, monitoring.job_totals, monitoring.job_run_rollups,
     monitoring.job_rollups, monitoring.upcoming_jobs, monitoring.job_slot_balance to
+    monitoring_analyst, monitoring_reader, monitoring_exporter;
+-- Where a run runs may be the name of another tenant's server.
+grant select (
+    run_id, job_id, slot, trigger, planned_at, claimable_at, deadline_at, is_folded, is_transactional, attempt, fence,
+    instance_id, backend_pid, backend_started_at, claimed_at, expires_at, signal_count, signalled_at, waits_for,
+    retry_count, cancel_reason) on monitoring.job_leases to
     monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant select (job_id, name, schedule, mode, time_zone, is_enabled, description, start_delay, source, source_line,
     retired_at) on monitoring.jobs to
@@ -56,16 +62,16 @@ grant select (job_id, name, schedule, mode, time_zone, is_enabled, description, 
 grant select (job_id, first_at, last_at, occurrences, sqlstate, message) on monitoring.job_errors to
     monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant select on monitoring.job_status to monitoring_analyst, monitoring_reader, monitoring_exporter;
-grant select (job_id, slot, target, run_id, trigger, status, reason, first_slot_at, slot_count, planned_at, started_at,
+grant select (job_id, slot, run_id, trigger, status, reason, first_slot_at, slot_count, planned_at, started_at,
     finished_at, attempt, affected_rows, sqlstate) on monitoring.job_runs to
     monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant execute on function
     monitoring.schedule_job(
         text, text, text, text, text, interval, interval, interval, interval, text, text, boolean, text, text, text,
-        integer, jsonb, text[], text, jsonb),
+        integer, jsonb, text[], text, jsonb, text[]),
     monitoring.unschedule_job(text) to monitoring_admin;
 grant execute on function
-    monitoring.run_job(text), monitoring.pause_job(text, timestamptz, text), monitoring.resume_job(text),
+    monitoring.run_job(text, text), monitoring.pause_job(text, timestamptz, text), monitoring.resume_job(text),
     monitoring.cancel_run(text, timestamptz) to monitoring_admin, monitoring_service;
 grant execute on function monitoring.tidy_scheduler() to monitoring_admin, monitoring_service;
 grant execute on function
@@ -74,7 +80,7 @@ grant execute on function
 grant execute on function
     monitoring_internal.brief_distance(timestamptz, timestamptz), monitoring_internal.list_jobs(),
     monitoring_internal.list_jobs_at(timestamptz), monitoring_internal.list_upcoming(integer),
-    monitoring_internal.list_upcoming_at(integer, timestamptz) to
+    monitoring_internal.list_upcoming_at(integer, timestamptz), monitoring_internal.job_place(integer) to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant execute on function monitoring_internal.apply_jobs(text, bigint, jsonb) to monitoring_admin, monitoring_service;
 grant execute on function monitoring_internal.next_slots(text, integer) to
@@ -87,6 +93,8 @@ grant execute on function
     monitoring_internal.claim_due(uuid, integer[], timestamptz[]), monitoring_internal.release_run(bigint, bigint),
     monitoring_internal.abandon_run(bigint, bigint), monitoring_internal.start_run(bigint, bigint),
     monitoring_internal.bind_run(bigint, bigint, integer, timestamptz), monitoring_internal.held_backends(uuid),
+    monitoring_internal.bind_target_run(bigint, bigint, jsonb), monitoring_internal.lost_target_runs(),
+    monitoring_internal.settle_target_run(bigint, bigint, jsonb, text), monitoring_internal.cancel_target_runs(uuid),
     monitoring_internal.finish_run(bigint, bigint, bigint, double precision),
     monitoring_internal.fail_run(bigint, bigint, text, text, text, text, double precision) to monitoring_service;
 

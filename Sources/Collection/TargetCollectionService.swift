@@ -79,6 +79,9 @@ package struct TargetCollectionService: Service {
         await stock.close()
     }
 
+    /// Closes the idle sessions on a target, for somebody who needs one there.
+    func giveWay(on targetID: Int) async { await sessions.forget(targetID) }
+
     /// Sleeps until the time has passed, shutdown is asked for, or a collection ended, which makes room on its target.
     private func rest(_ pause: Duration, or end: GracefulShutdown) async {
         await withTaskGroup(of: Void.self) { group in

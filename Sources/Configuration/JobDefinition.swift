@@ -25,6 +25,8 @@ package struct JobDefinition: Sendable, Equatable {
     /// Jobs whose latest slot must have succeeded first.
     package let needs: [String]?
     package let databases: Databases?
+    /// The servers on which each slot runs: names, patterns behind `re:`, or `all`.
+    package let targets: [String]?
     package let description: String?
 
     /// How the command runs: inside one transaction with its ledger entry, as a procedure that commits itself,
@@ -56,7 +58,7 @@ package struct JobDefinition: Sendable, Equatable {
 
 extension JobDefinition {
     /// Keys of a job alone, and keys that `defaults` takes too.
-    static let ownKeys = ["name", "schedule", "sql", "description", "needs", "databases"]
+    static let ownKeys = ["name", "schedule", "sql", "description", "needs", "databases", "targets"]
     static let sharedKeys = [
         "mode", "time_zone", "dst", "overlap", "misfire", "misfire_limit", "timeout", "lock_timeout", "start_deadline",
         "spread", "enabled", "history", "run_as", "retries",
@@ -64,6 +66,6 @@ extension JobDefinition {
     /// What other schedulers call some of them.
     static let synonyms = [
         "cron": "schedule", "every": "schedule", "command": "sql", "query": "sql", "zone": "time_zone",
-        "depends_on": "needs", "role": "run_as", "targets": "databases", "retry": "retries",
+        "depends_on": "needs", "role": "run_as", "servers": "targets", "retry": "retries",
     ]
 }

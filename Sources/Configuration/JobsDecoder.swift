@@ -93,6 +93,7 @@ struct JobsDecoder {
             retries: own.retries ?? defaults?.retries,
             needs: reader.texts("needs"),
             databases: databases(reader),
+            targets: targets(reader),
             description: description)
     }
 
@@ -149,6 +150,21 @@ struct JobsDecoder {
                 node, path: job.place(of: "databases"), known: ["match", "except"], faults: faults)
         else { return nil }
         return JobDefinition.Databases(match: reader.text("match"), except: reader.text("except"))
+    }
+
+    /// The word `all`, or a list of names and patterns.
+    private func targets(_ job: MappingReader) -> [String]? {
+        guard let node = job.node("targets") else { return nil }
+        if case .scalar(let text, _) = node.kind {
+            guard text != "all" else { return ["all"] }
+            faults.add(node.mark, job.place(of: "targets"), "expected all or a list of targets, found \(node.summary)")
+            return nil
+        }
+        let names = job.texts("targets")
+        if names?.isEmpty == true {
+            faults.add(node.mark, job.place(of: "targets"), "expected all or a list of targets, found none")
+        }
+        return names
     }
 
     private static func isName(_ text: String) -> Bool {

@@ -37,8 +37,9 @@ extension JobDefinition {
             ("history", history.map { JSONString.quoted($0.rawValue) }),
             ("run_as", runAs.map(JSONString.quoted)),
             ("retries", retries.map(\.json)),
-            ("needs", needs.map { "[" + $0.map(JSONString.quoted).joined(separator: ",") + "]" }),
+            ("needs", needs.map(list)),
             ("databases", databases.map(\.json)),
+            ("targets", targets.map(list)),
             ("description", description.map(JSONString.quoted)),
         ]
         return object(members)
@@ -65,6 +66,9 @@ extension JobDefinition.Databases {
 private func object(_ members: [(String, String?)]) -> String {
     "{" + members.compactMap { key, value in value.map { "\"\(key)\":\($0)" } }.joined(separator: ",") + "}"
 }
+
+/// A JSON array of texts.
+private func list(_ texts: [String]) -> String { "[" + texts.map(JSONString.quoted).joined(separator: ",") + "]" }
 
 /// Text as a JSON string.
 private enum JSONString {

@@ -21,8 +21,10 @@ struct ClaimedRun: Sendable, Equatable {
     let mode: Mode
     /// The role that the command runs as, quoted for SQL.
     let runAs: String?
-    /// The database it runs in; empty: the service's own.
+    /// The database it runs in, or the target it runs on; empty: the service's own.
     let target: String
+    /// Whether that is another server.
+    let isOnTarget: Bool
     /// The limit that the server keeps; ours is a little longer.
     let timeout: Duration
     /// The session that it was leased to.
@@ -64,6 +66,7 @@ extension ClaimedRun {
         self.mode = known
         runAs = try row.decodeIfPresent("run_as", as: String.self)
         target = try row.decode("target", as: String.self)
+        isOnTarget = try row.decodeIfPresent("target_id", as: Int.self) != nil
         timeout = .milliseconds(try row.decode("timeout_ms", as: Int64.self))
         backendPID = try row.decode("backend_pid", as: Int32.self)
     }

@@ -48,6 +48,23 @@ struct ControlSession: Sendable {
         try await call("select * from monitoring_internal.reap_runs()", [])
     }
 
+    /// The runs on targets about which their servers are to be asked.
+    func lostTargetRuns() async throws(PostgresError) -> [LostTargetRun] {
+        var runs: [LostTargetRun] = []
+        for row in try await call("select * from monitoring_internal.lost_target_runs()", []) {
+            runs.append(try LostTargetRun(row: row))
+        }
+        return runs
+    }
+
+    /// Hands over what a server said of a run, or why it said nothing; returns what became of the run.
+    func settle(_ run: LostTargetRun, facts: String?, message: String?) async throws(PostgresError) -> String {
+        try await call(
+            "select monitoring_internal.settle_target_run($1, $2, $3::jsonb, $4)",
+            [String(run.id), String(run.fence), facts, message]
+        ).scalar ?? ""
+    }
+
     /// Lets the lease of a run end whose session was lost; false when the run had ended after all.
     func abandon(_ run: ClaimedRun) async throws(PostgresError) -> Bool {
         try await call("select monitoring_internal.abandon_run($1, $2)", [String(run.id), String(run.fence)]).scalar
@@ -71,6 +88,7 @@ struct ControlSession: Sendable {
         _ = try await call(
             "select pg_catalog.pg_cancel_backend(pid) from monitoring_internal.held_backends($1) as pid",
             [instance.description])
+        _ = try await call("select monitoring_internal.cancel_target_runs($1)", [instance.description])
     }
 
     /// Says that no new runs are taken.

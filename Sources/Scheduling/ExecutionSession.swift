@@ -52,8 +52,8 @@ final class ExecutionSession: Sendable {
     }
 
     /// Executes a run and writes its end; never throws, since every end is an outcome.
-    func execute(_ run: ClaimedRun) async -> Outcome {
-        guard run.target.isEmpty else { return await executeElsewhere(run) }
+    func execute(_ run: ClaimedRun, _ openTarget: TargetOpening? = nil) async -> Outcome {
+        guard run.target.isEmpty else { return await executeElsewhere(run, openTarget) }
         var startedAt: ContinuousClock.Instant?
         do {
             switch run.mode {
@@ -101,12 +101,12 @@ final class ExecutionSession: Sendable {
                 + Self.reset, timeout: Self.grace)
     }
 
-    /// A run in another database of the cluster, on a session of its own; its end is written here.
-    private func executeElsewhere(_ run: ClaimedRun) async -> Outcome {
+    /// A run in another database of the cluster or on a target, on a session of its own; its end is written here.
+    private func executeElsewhere(_ run: ClaimedRun, _ openTarget: TargetOpening?) async -> Outcome {
         var startedAt: ContinuousClock.Instant?
         let there: PostgresConnection
         do throws(PostgresError) {
-            there = try await openElsewhere(run.target)
+            there = try await openElsewhere(run, openTarget)
         } catch {
             return await fail(run, error, nil)
         }
@@ -126,17 +126,23 @@ final class ExecutionSession: Sendable {
         return outcome
     }
 
-    private func openElsewhere(_ database: String) async throws(PostgresError) -> PostgresConnection {
-        do {
+    private func openElsewhere(
+        _ run: ClaimedRun, _ openTarget: TargetOpening?
+    ) async throws(PostgresError) -> PostgresConnection {
+        do throws(PostgresError) {
+            if run.isOnTarget {
+                guard let openTarget else { throw Self.noTargets }
+                return try await openTarget(run.target)
+            }
             return try await PostgresConnection.connect(
                 PostgresConfiguration(
                     conninfo: configuration.conninfo,
-                    overrides: configuration.overrides.merging(["dbname": database]) { $1 },
+                    overrides: configuration.overrides.merging(["dbname": run.target]) { $1 },
                     password: configuration.password, applicationName: configuration.applicationName))
         } catch {
             // Nothing was begun: a failure of the run, not a lost session.
             var failure = error
-            if failure.kind == .connection { failure.kind = .server }
+            if failure.kind != .cancelled { failure.kind = .server }
             failure.sqlState = failure.sqlState ?? "08001"
             failure.isConnectionLost = false
             throw failure
@@ -146,21 +152,47 @@ final class ExecutionSession: Sendable {
     private func execute(
         _ run: ClaimedRun, _ there: PostgresConnection, _ startedAt: inout ContinuousClock.Instant?
     ) async throws(PostgresError) -> (rows: Int, elapsed: Double) {
-        let backend = try await there.query(
-            "select pid, backend_start from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())",
-            timeout: Self.grace
-        ).single()
-        let prologue = try await connection.query(
-            "select monitoring_internal.bind_run($1, $2, $3, $4)",
-            [String(run.id), String(run.fence), backend["pid"], backend["backend_start"]], timeout: Self.grace
-        ).scalar
-        try await there.execute(prologue ?? "", timeout: Self.grace)
+        try await there.execute(try await bind(run, to: there), timeout: Self.grace)
         let start = Monotonic.now()
         startedAt = start
         let rows = try await there.run(run.command, timeout: run.timeout + Self.grace)
         if run.mode == .transaction { try await there.execute("commit", timeout: run.timeout + Self.grace) }
         return (rows, start.duration(to: Monotonic.now()).inSeconds * 1000)
     }
+
+    /// Names the backend there in the lease; returns what to execute there first.
+    private func bind(_ run: ClaimedRun, to there: PostgresConnection) async throws(PostgresError) -> String {
+        let call: String
+        var parameters: [String?] = [String(run.id), String(run.fence)]
+        if run.isOnTarget {
+            call = "bind_target_run($1, $2, $3::jsonb)"
+            parameters.append(try await there.query(Self.facts, timeout: Self.grace).scalar)
+        } else {
+            let backend = try await there.query(
+                "select pid, backend_start from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())",
+                timeout: Self.grace
+            ).single()
+            call = "bind_run($1, $2, $3, $4)"
+            parameters += [backend["pid"], backend["backend_start"]]
+        }
+        return try await connection.query(
+            "select monitoring_internal.\(call)", parameters, timeout: Self.grace
+        ).scalar ?? ""
+    }
+
+    /// What a session on a target says of itself: its backend, its cluster.
+    private static let facts = """
+        select pg_catalog.jsonb_build_object(
+            'pid', activity.pid, 'backend_start', activity.backend_start,
+            'system_identifier', system.system_identifier::text,
+            'server_version_num', pg_catalog.current_setting('server_version_num')::integer,
+            'server_version', pg_catalog.current_setting('server_version'))
+        from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) as activity
+        cross join pg_catalog.pg_control_system() as system
+        """
+
+    private static let noTargets = PostgresError(
+        kind: .usage, attempted: "connect", sqlState: "08001", message: "this service does not reach targets")
 
     private func fail(
         _ run: ClaimedRun, _ failure: PostgresError, _ startedAt: ContinuousClock.Instant?

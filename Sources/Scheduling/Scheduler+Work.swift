@@ -18,7 +18,7 @@ extension Scheduler {
     private func outcome(of run: ClaimedRun, on session: ExecutionSession) async -> ExecutionSession.Outcome {
         let cutOff = state.withLock { $0.cutOff }
         return await withTaskGroup(of: ExecutionSession.Outcome?.self) { group in
-            group.addTask { await session.execute(run) }
+            group.addTask { await session.execute(run, self.openTarget) }
             group.addTask {
                 await cutOff.wait()
                 return nil
@@ -101,6 +101,7 @@ extension Scheduler {
         } catch {
             log.warning("reaping failed", ["error": error.description])
         }
+        targetNews.signal()
     }
 
     /// Brings the file's jobs into force when that is wished; whatever is wrong, the last good state stays.

@@ -8,7 +8,7 @@ package final class Scheduler: Service {
     /// The name that log lines carry.
     package let name = "scheduler"
     /// The name of this start of the service.
-    package let instance = InstanceID()
+    package let instance: InstanceID
 
     let settings: SchedulerSettings
     let shutdown: GracefulShutdown
@@ -20,6 +20,9 @@ package final class Scheduler: Service {
     package let heartbeat = Heartbeat("scheduler")
     let state: Lock<State>
     let loadJobs: (@Sendable () throws -> JobsDocument)?
+    let openTarget: TargetOpening?
+    /// Signalled when servers of targets may have to be asked about runs.
+    let targetNews = Wakeup()
 
     struct State: Sendable {
         /// The control session while there is one.
@@ -37,15 +40,22 @@ package final class Scheduler: Service {
     }
 
     /// `loadJobs` reads the file of jobs at the start and at each reload; nil leaves the jobs to SQL.
+    ///
+    /// `openTarget` opens sessions for jobs on other servers; without it these fail here, and what became of others'
+    /// is left to others.
     package init(
         settings: SchedulerSettings, shutdown: GracefulShutdown, log: Log,
-        clock: any Clock<Duration> = ContinuousClock(), loadJobs: (@Sendable () throws -> JobsDocument)? = nil
+        clock: any Clock<Duration> = ContinuousClock(), instance: InstanceID = InstanceID(),
+        loadJobs: (@Sendable () throws -> JobsDocument)? = nil,
+        openTarget: TargetOpening? = nil
     ) {
         self.settings = settings
         self.shutdown = shutdown
         self.log = log
         self.clock = clock
+        self.instance = instance
         self.loadJobs = loadJobs
+        self.openTarget = openTarget
         pool = SessionPool(settings: settings)
         state = Lock(State(mustReload: loadJobs != nil))
     }
@@ -71,6 +81,7 @@ package final class Scheduler: Service {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.beat() }
             group.addTask { await self.watchLeases() }
+            group.addTask { await self.watchTargets() }
             group.addTask {
                 await self.shutdown.wait()
                 self.wakeup.signal()

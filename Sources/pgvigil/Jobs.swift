@@ -27,7 +27,8 @@ extension Command {
                 body: { try await JobsQuery($0).explain() }),
             Command(
                 name: "run", summary: "run a job once, beside its schedule",
-                operands: .upTo(1, "NAME"), options: [.dsn],
+                operands: .upTo(1, "NAME"),
+                options: [.dsn, .value("target", "TARGET", "on this one of its targets, or in this database")],
                 details: ["A service that serves the database starts it within moments."],
                 body: { try await JobsQuery($0).run() }),
             Command(
@@ -115,8 +116,10 @@ private struct JobsQuery {
 
     func run() async throws -> ExitStatus {
         let name = try requiredName()
-        let run = try await rows("select monitoring.run_job($1)", [name]).scalar ?? ""
-        Terminal.print("run \(run) of \(name) is asked for; see: pgvigil jobs history \(name)")
+        let target = invocation.value("target")
+        let run = try await rows("select monitoring.run_job($1, $2)", [name, target]).scalar ?? ""
+        let place = target.map { " on \($0)" } ?? ""
+        Terminal.print("run \(run) of \(name)\(place) is asked for; see: pgvigil jobs history \(name)")
         return .ok
     }
 

@@ -93,26 +93,34 @@ struct ServeCommand {
         if settings.embeddedDirectory == nil { try await prepareSchema(conninfo) }
         try await warnOfSuperuser(conninfo)
         let shutdown = invocation.shutdown
-        let scheduler = Scheduler(
-            settings: schedulerSettings(conninfo), shutdown: shutdown, log: log, loadJobs: jobsLoader(jobs))
-        let collection = CollectionService(
-            configuration: PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil collector"),
-            instanceID: scheduler.instance.description, sessions: settings.collectSessions, shutdown: shutdown, log: log
-        )
+        let instance = InstanceID()
         let targets = TargetCollectionService(
             configuration: PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil targets"),
-            secrets: secrets, instanceID: scheduler.instance.description, sessions: settings.targetSessions,
+            secrets: secrets, instanceID: instance.description, sessions: settings.targetSessions,
             shutdown: shutdown, log: log)
+        let jobTargets = JobTargets(
+            PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil targets"), secrets, beside: targets)
+        let scheduler = makeScheduler(conninfo, instance, jobs, jobTargets)
+        let collection = CollectionService(
+            configuration: PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil collector"),
+            instanceID: instance.description, sessions: settings.collectSessions, shutdown: shutdown, log: log)
         exporter.registry.add(SchedulerMetrics(scheduler: scheduler))
         onReload(scheduler, exporter)
         let group = ServiceGroup(
             services: [scheduler, collection, targets]
                 + HealthServices.all(
-                    conninfo: conninfo, instanceID: scheduler.instance.description, shutdown: shutdown, log: log),
+                    conninfo: conninfo, instanceID: instance.description, shutdown: shutdown, log: log),
             closers: [exporter] + watchdog([scheduler.heartbeat, exporter.heartbeat], closing),
             closing: closing, shutdown: shutdown, drainLimit: settings.drain + .seconds(8), log: log)
         log.info(
             "serving", ["version": Program.version, "url": "\(scheme)://\(settings.address.host):\(exporter.port)/"])
+        try await run(group, until: shutdown)
+        await jobTargets.close()
+        log.info("stopped")
+        return .ok
+    }
+
+    private func run(_ group: ServiceGroup, until shutdown: GracefulShutdown) async throws {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { [manager, log] in
                 await shutdown.wait()
@@ -122,8 +130,14 @@ struct ServeCommand {
             }
             try await group.run()
         }
-        log.info("stopped")
-        return .ok
+    }
+
+    private func makeScheduler(
+        _ conninfo: String, _ instance: InstanceID, _ jobs: JobsFile?, _ targets: JobTargets
+    ) -> Scheduler {
+        Scheduler(
+            settings: schedulerSettings(conninfo), shutdown: invocation.shutdown, log: log, instance: instance,
+            loadJobs: jobsLoader(jobs), openTarget: { name throws(PostgresError) in try await targets.open(name) })
     }
 
     /// Without keys the service serves all the same; secrets then wait for one.

@@ -92,9 +92,15 @@ struct JobsFileFaultTests {
             "jobs.yml:7:16: jobs[0].needs: expected text, found nothing",
             "jobs.yml:7:19: jobs[0].needs: expected text, found a list"),
         Refusal(
-            "name: a\nschedule: x\nsql: y\ntargets: all\ndatabases: { like: x }",
-            "jobs.yml:7:5: jobs[0]: unknown key \"targets\", did you mean \"databases\"?",
+            "name: a\nschedule: x\nsql: y\nservers: all\ndatabases: { like: x }",
+            "jobs.yml:7:5: jobs[0]: unknown key \"servers\", did you mean \"targets\"?",
             "jobs.yml:8:18: jobs[0].databases: unknown key \"like\", expected one of match, except"),
+        Refusal(
+            "name: a\nschedule: x\nsql: y\ntargets: north",
+            "jobs.yml:7:14: jobs[0].targets: expected all or a list of targets, found \"north\""),
+        Refusal(
+            "name: a\nschedule: x\nsql: y\ntargets: []",
+            "jobs.yml:7:14: jobs[0].targets: expected all or a list of targets, found none"),
         Refusal(
             "name: a\nschedule: x\nsql: y\ndst: never",
             "jobs.yml:7:10: jobs[0].dst: expected one of once, skip, twice, found \"never\""),
@@ -119,8 +125,8 @@ struct JobsFileFaultTests {
         Refusal(
             "name: a\nschedule: x\nsql: y\n\"\\e[31m\\n\": 1",
             "jobs.yml:7:5: jobs[0]: unknown key \"\\u{1b}[31m\\u{a}\", expected one of name, schedule, sql, description, "
-                + "needs, databases, mode, time_zone, dst, overlap, misfire, misfire_limit, timeout, lock_timeout, "
-                + "start_deadline, spread, enabled, history, run_as, retries"
+                + "needs, databases, targets, mode, time_zone, dst, overlap, misfire, misfire_limit, timeout, "
+                + "lock_timeout, start_deadline, spread, enabled, history, run_as, retries"
         ),
         Refusal(
             "name: a\nschedule: */5 * * * *\nsql: y",
@@ -171,7 +177,7 @@ struct JobsFileFaultTests {
                 "jobs.yml:9:5: jobs[1]: missing key \"sql\"",
                 "jobs.yml:11:5: jobs[2]: missing key \"name\"",
                 "jobs.yml:13:5: jobs[2]: unknown key \"repetitions\", expected one of name, schedule, sql, description, "
-                    + "needs, databases, mode, time_zone, dst, overlap, misfire, misfire_limit, timeout, "
+                    + "needs, databases, targets, mode, time_zone, dst, overlap, misfire, misfire_limit, timeout, "
                     + "lock_timeout, start_deadline, spread, enabled, history, run_as, retries",
                 "jobs.yml:14:11: jobs[3].name: \"a\" in line 14 is already the name of a job in line 5",
             ])

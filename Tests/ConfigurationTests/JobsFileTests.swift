@@ -51,6 +51,8 @@ struct JobsFileTests {
                   misfire_limit: 7, run_as: "team", retries: { attempts: 3, base: 10s, cap: 5m }, needs: [a, b],
                   databases: { match: "^app", except: "_old$" } }
               - { name: d, schedule: "@daily", sql: y, retries: { attempts: 1 }, needs: [], databases: {} }
+              - { name: e, schedule: "@daily", sql: y, targets: all }
+              - { name: f, schedule: "@daily", sql: y, targets: [north, "re:^app"] }
             """)
         #expect(
             file.json == """
@@ -64,7 +66,9 @@ struct JobsFileTests {
                 "retries":{"attempts":3,"base":"10s","cap":"5m"},"needs":["a","b"],\
                 "databases":{"match":"^app","except":"_old$"}},\
                 {"line":12,"name":"d","schedule":"@daily","sql":"y","retries":{"attempts":1},"needs":[],\
-                "databases":{}}]
+                "databases":{}},\
+                {"line":13,"name":"e","schedule":"@daily","sql":"y","targets":["all"]},\
+                {"line":14,"name":"f","schedule":"@daily","sql":"y","targets":["north","re:^app"]}]
                 """)
     }
 

@@ -43,9 +43,12 @@ import Testing
                 try await run(down, database)
                 guard migration.path.contains("/0012_") else { continue }
                 let retired = try await Installation.withConnection(database) { connection in
-                    try await connection.query("select name from monitoring.jobs where retired_at is not null")
+                    try await connection.query(
+                        "select name from monitoring.jobs where retired_at is not null order by name")
                 }
-                #expect(retired.map { $0["name"] } == ["borrowed"], "without run_as it would have the service's rights")
+                #expect(
+                    retired.map { $0["name"] } == ["abroad", "borrowed"],
+                    "without run_as it would have the service's rights, without targets it would run here")
             }
             for migration in migrations
             where files.contains(where: { $0.path == migration.path.dropLast(4) + ".down.sql" }) {
@@ -54,7 +57,7 @@ import Testing
         }
     }
 
-    /// A series of each family, a job as of old, and one that is less than it says without its role.
+    /// A series of each family, a job as of old, and those that are less than they say without their role or targets.
     private static let stored = """
         insert into monitoring.series (tenant_id, metric_family_id, labels)
         select tenant.tenant_id, family.metric_family_id, '{}'
@@ -74,6 +77,21 @@ import Testing
         insert into monitoring.escalation_policies (name) values ('seeded');
         insert into monitoring.audit_logs (tenant_id, role_name, action, resource_type, resource_id)
         select tenant.tenant_id, 'somebody', 'tenant_changed', 'tenant', tenant.name from monitoring.tenants as tenant;
+        insert into monitoring.targets (name, tenant_id, conninfo)
+        select 'north', tenant_id, 'host=north.example' from monitoring.tenants where is_system;
+        insert into monitoring.jobs (
+            name, schedule, command, mode, time_zone, dst, overlap, misfire, timeout, lock_timeout, spread, start_delay,
+            history, is_enabled, description, source, is_fanned_out, targets)
+        values ('abroad', '@daily', 'select 1', 'transaction', 'UTC', 'once', 'skip', 'last', '1 min', '1s', '0', '0',
+            'all', true, '', 'sql', true, '{all}');
+        insert into monitoring.job_leases (
+            job_id, slot, target, target_id, planned_at, claimable_at, is_folded, is_transactional, waits_for)
+        select job.job_id, now(), target.name, target.target_id, now(), now(), false, false, 'target'
+        from monitoring.jobs as job
+        cross join monitoring.targets as target
+        where job.name = 'abroad' and target.name = 'north';
+        insert into monitoring.job_target_totals (job_id, target_id, last_status, last_slot_at, last_finished_at)
+        select lease.job_id, lease.target_id, 'succeeded', now(), now() from monitoring.job_leases as lease;
         """
 
     @Test("a file that forgets a column or a row does not pass for one that undoes")

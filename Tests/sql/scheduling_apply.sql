@@ -196,11 +196,11 @@ select is(
     (select value from monitoring_internal.describe_job('by-sql') where field = 'schedule'), '@hourly in UTC', 'describe_job');
 
 -- Who may --------------------------------------------------------------------------------------------------------------------
-select function_privs_are('monitoring', 'run_job', array['text'], 'monitoring_service', array['EXECUTE'], 'the service may run a job');
+select function_privs_are('monitoring', 'run_job', array['text', 'text'], 'monitoring_service', array['EXECUTE'], 'the service may run a job');
 select function_privs_are(
     'monitoring', 'schedule_job',
     array['text', 'text', 'text', 'text', 'text', 'interval', 'interval', 'interval', 'interval', 'text', 'text', 'boolean',
-        'text', 'text', 'text', 'integer', 'jsonb', 'text[]', 'text', 'jsonb'],
+        'text', 'text', 'text', 'integer', 'jsonb', 'text[]', 'text', 'jsonb', 'text[]'],
     'monitoring_service', array[]::text[], 'only an administrator schedules: a command runs with the service''s rights');
 select ok(
     has_table_privilege('monitoring_reader', 'monitoring.job_status', 'select')

@@ -82,7 +82,7 @@ begin
         v_now := v_now + make_interval(secs => random() * case when random() < 0.02 then 600 else 6 end);
         v_name := (select name from monitoring.jobs order by random() limit 1);
         case floor(random() * 12)::integer
-            when 0 then perform monitoring_internal.run_job_at(v_name, v_now);
+            when 0 then perform monitoring_internal.run_job_at(v_name, null, v_now);
             when 1 then perform monitoring_internal.cancel_run_at(v_name, null, v_now);
             when 2 then
                 if random() < 0.4 then

@@ -60,7 +60,7 @@ select is((select count(*) from monitoring.job_runs), 0::bigint, 'and writes no 
 create temporary table hours as
 select lease as lease from (values (row(0, (select job_id from monitoring.jobs), '2030-01-01 00:59:59Z', '', 'schedule',
     '2030-01-01 00:59:59Z', '2030-01-01 00:59:59Z', null, true, true, 1, 1, null, null, null, null, null, 0, null,
-    null, 0, null
+    null, 0, null, null, null, null
     )::monitoring.job_leases)) as l (lease);
 savepoint before_hours;
 select monitoring_internal.fold_success_at(
@@ -165,8 +165,8 @@ select is(pg_temp.unbalanced(), null, 'and in the balance');
 
 select pg_temp.define(
     '{"name": "later", "schedule": "@every 1m", "sql": "select 1"}', '2030-01-01 00:02:30Z');
-select monitoring_internal.run_job_at('prompt', '2030-01-01 00:02:30Z');
-select monitoring_internal.run_job_at('later', '2030-01-01 00:02:31Z');
+select monitoring_internal.run_job_at('prompt', null, '2030-01-01 00:02:30Z');
+select monitoring_internal.run_job_at('later', null, '2030-01-01 00:02:31Z');
 update monitoring.job_leases set deadline_at = '2030-01-01 00:02:40Z'
 where job_id = (select job_id from monitoring.jobs where name = 'prompt');
 create temporary table mixed as
@@ -215,8 +215,8 @@ where job_id in (select job_id from monitoring.jobs where name in ('sound', 'bro
 update monitoring.job_totals set cancelled_total = cancelled_total + 1
 where job_id = (select job_id from monitoring.jobs where name = 'sound');
 create temporary table asked as
-select monitoring_internal.run_job_at('sound', '2030-01-01 00:02:10.1234Z') as run_id
-union all select monitoring_internal.run_job_at('sound', '2030-01-01 00:02:10.1234Z');
+select monitoring_internal.run_job_at('sound', null, '2030-01-01 00:02:10.1234Z') as run_id
+union all select monitoring_internal.run_job_at('sound', null, '2030-01-01 00:02:10.1234Z');
 select is(
     (select count(distinct slot) from monitoring.job_leases where trigger = 'manual'), 2::bigint,
     'run_job_at gives each run a slot of its own');
@@ -234,8 +234,8 @@ select throws_ok($$ select monitoring.run_job('nobody') $$, 'PV105', null, 'run_
 
 -- Leases ---------------------------------------------------------------------------------------------------------------
 select monitoring_internal.register_instance('00000000-0000-4000-8000-00000000000a', 'host', 42, '1');
-select monitoring_internal.run_job_at('sound', '2030-01-01 00:02:20Z');
-select monitoring_internal.run_job_at('broken', '2030-01-01 00:02:20Z');
+select monitoring_internal.run_job_at('sound', null, '2030-01-01 00:02:20Z');
+select monitoring_internal.run_job_at('broken', null, '2030-01-01 00:02:20Z');
 create temporary table held as select * from pg_temp.claim(5, '2030-01-01 00:02:20Z') where run_id is not null;
 select is(
     monitoring_internal.extend_leases_at('00000000-0000-4000-8000-00000000000a', '2030-01-01 00:02:40Z'), 2,
@@ -289,7 +289,7 @@ select is(
     (select next_due_at from monitoring.upcoming_jobs where name = 'j1'), '2031-01-01 10:06:00Z'::timestamptz, 'all of them');
 
 -- A lease is for one backend and for a time ---------------------------------------------------------------------------------
-select monitoring_internal.run_job_at('sound', '2031-01-01 10:05:20Z');
+select monitoring_internal.run_job_at('sound', null, '2031-01-01 10:05:20Z');
 create temporary table leased as select * from pg_temp.claim(1, '2031-01-01 10:05:20Z') where run_id is not null;
 select throws_ok(
     $$ select monitoring_internal.start_run_at(run_id, fence, '2031-01-01 10:05:51Z') from leased $$, 'PV101', null,

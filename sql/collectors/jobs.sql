@@ -67,3 +67,47 @@ left join (
     group by lease.job_id
 ) as open on open.job_id = job.job_id
 where job.retired_at is null
+
+--! query targets
+--! label job
+--! label target
+--! label result
+--! metric slots pgvigil_job_target_slots_total counter slots Runs of the job on a target by how they ended.
+--! version 15-
+select job.name as job, target.name as target, ended.result, ended.slots
+from monitoring.job_target_totals as total
+inner join monitoring.jobs as job on job.job_id = total.job_id
+inner join monitoring.targets as target on target.target_id = total.target_id
+cross join lateral (
+    values
+        ('succeeded', total.succeeded_total), ('failed', total.failed_total), ('timed_out', total.timed_out_total),
+        ('cancelled', total.cancelled_total), ('skipped', total.skipped_total), ('missed', total.missed_total),
+        ('uncertain', total.uncertain_total)
+) as ended (result, slots)
+where job.retired_at is null and (ended.slots > 0 or ended.result in ('succeeded', 'failed'))
+
+--! query target_state
+--! label job
+--! label target
+--! metric last_success pgvigil_job_target_last_success_timestamp_seconds gauge seconds
+--!     When the job last succeeded on a target.
+--! metric last_run pgvigil_job_target_last_run_seconds gauge seconds Time that its latest run on a target took.
+--! metric failures pgvigil_job_target_consecutive_failures gauge runs
+--!     Runs on a target that failed, timed out or are uncertain since the last success there.
+--! metric running pgvigil_job_target_running gauge runs Runs on a target that a service holds.
+--! version 15-
+select
+    job.name as job,
+    target.name as target,
+    extract(epoch from total.last_success_at) as last_success,
+    total.last_run_seconds as last_run,
+    total.consecutive_failures as failures,
+    (
+        select count(*)
+        from monitoring.job_leases as lease
+        where lease.job_id = total.job_id and lease.target_id = total.target_id and lease.instance_id is not null
+    ) as running
+from monitoring.job_target_totals as total
+inner join monitoring.jobs as job on job.job_id = total.job_id
+inner join monitoring.targets as target on target.target_id = total.target_id
+where job.retired_at is null

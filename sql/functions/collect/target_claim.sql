@@ -51,13 +51,17 @@ comment on function monitoring_internal.log_missed_target_collections_at(integer
     'Logs runs that were not reported and notes the gaps of collectors that were due an interval ago or longer.';
 
 -- How many more runs a target may have at once: one while it cannot be reached, so that trying it holds up nobody.
+-- What jobs have there is not free.
 create or replace function monitoring_internal.free_target_slots(
     p_target_id integer, p_max_connections integer, p_failures integer, p_now timestamptz)
 returns integer
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select case when p_failures > 0 then 1 else p_max_connections end - count(*)::integer
+    select least(case when p_failures > 0 then 1 else p_max_connections end, p_max_connections - (
+            select count(*)
+            from monitoring.job_leases as lease
+            where lease.target_id = p_target_id and lease.waits_for is null)::integer) - count(*)::integer
     from monitoring.collector_states as state
     where state.target_id = p_target_id and state.target_database_id <> 0
         and state.lease_expires_at is not null and state.lease_expires_at > p_now;

@@ -18,7 +18,11 @@ as $$
         place.datname, target.sealed_secret,
         case when target.conninfo is not null
             then monitoring_internal.seal_context(target.name, target.conninfo) end,
-        target.system_identifier, target.max_connections,
+        target.system_identifier,
+        -- What jobs have there, no session of collection may have.
+        greatest(1, target.max_connections - (
+            select count(*) from monitoring.job_leases as lease
+            where lease.target_id = target.target_id and lease.waits_for is null)::integer),
         -- Another database can say little that is new: roles, extensions.
         place.facts_at is null or statement_timestamp() > place.facts_at
             + case when place.is_main then 1 else 15 end * monitoring_internal.setting_interval('targets.facts_every'),

@@ -58,7 +58,7 @@ begin
     where lease.run_id = run.run_id and job.job_id = lease.job_id
     returning lease.run_id, lease.fence, job.name, job.command, job.mode,
         floor(extract(epoch from job.timeout) * 1000)::bigint, lease.backend_pid, null::bigint,
-        quote_ident(job.run_as), lease.target, null::boolean;
+        quote_ident(job.run_as), lease.target, null::boolean, lease.target_id;
 end;
 $$;
 
@@ -96,7 +96,11 @@ begin atomic
          where state.next_due_at > p_now and state.next_due_at < 'infinity'),
         (select min(lease.claimable_at)
          from monitoring.job_leases as lease
-         where lease.instance_id is null and lease.waits_for is null)) - p_now;
+         where lease.instance_id is null and lease.waits_for is null),
+        -- Room on a target is looked for again and again.
+        (select min(lease.claimable_at)
+         from monitoring.job_leases as lease
+         where lease.waits_for = 'target')) - p_now;
 end;
 
 comment on function monitoring_internal.wait_until_due_at(timestamptz) is
@@ -135,7 +139,7 @@ begin
     return query
     select lease.run_id, lease.fence, job.name, job.command, job.mode,
         floor(extract(epoch from job.timeout) * 1000)::bigint, lease.backend_pid, null::bigint,
-        quote_ident(job.run_as), lease.target, null::boolean
+        quote_ident(job.run_as), lease.target, null::boolean, lease.target_id
     from monitoring.job_leases as lease
     join monitoring.jobs as job on job.job_id = lease.job_id
     where lease.run_id = any (v_run_ids) and lease.instance_id is not null;
@@ -148,7 +152,8 @@ begin
         null::text, null::text,
         exists (
             select from monitoring.job_leases as lease
-            where lease.cancel_reason is not null and lease.signalled_at is null);
+            where lease.cancel_reason is not null and lease.signalled_at is null),
+        null::integer;
 end;
 $$;
 
@@ -183,7 +188,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     update monitoring.job_leases as lease
-    set instance_id = null, expires_at = null, backend_pid = null, backend_started_at = null, claimed_at = null
+    set instance_id = null, expires_at = null, backend_pid = null, backend_started_at = null, claimed_at = null,
+        target_backend_pid = null, target_backend_started_at = null
     where lease.run_id = p_run_id and lease.fence = p_fence;
     if not found then
         perform monitoring_internal.raise_stale_fence(p_run_id, p_fence);

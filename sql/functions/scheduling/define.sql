@@ -1,5 +1,5 @@
 -- scheduling/define.sql: read and check one job.
--- Owns check_shapes, check_durations, check_words, check_policies, check_places, read_job, check_job_at.
+-- Owns check_shapes, check_durations, check_words, check_policies, read_job, check_job_at.
 -- Writes nothing. Concurrency: reads at one snapshot.
 
 -- What is wrong with the words of a job.
@@ -66,36 +66,6 @@ $$;
 comment on function monitoring_internal.check_policies(monitoring.jobs) is
     'Everything wrong with the policies of a job.';
 
--- What is wrong with where a job runs.
--- Called by: check_words.
-create or replace function monitoring_internal.check_places(p_job monitoring.jobs)
-returns text[]
-language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_faults text[] := '{}';
-    v_pattern record;
-begin
-    -- A loop, since each is tried on its own.
-    for v_pattern in
-        select *
-        from (values ('match', p_job.database_match), ('except', p_job.database_except)) as pattern (key, text)
-        where pattern.text is not null
-    loop
-        begin
-            perform '' ~ v_pattern.text;
-        exception
-            when invalid_regular_expression then
-                v_faults := v_faults || format('databases.%s: %s', v_pattern.key, sqlerrm);
-        end;
-    end loop;
-    return v_faults;
-end;
-$$;
-
-comment on function monitoring_internal.check_places(monitoring.jobs) is 'Everything wrong with where a job runs.';
-
 -- What is wrong with the parts of a job that have keys of their own: a misspelt one must not widen what the job does.
 -- Called by: check_job_at.
 create or replace function monitoring_internal.check_shapes(p_job jsonb)
@@ -118,7 +88,8 @@ begin
             case jsonb_typeof(part.value) when 'object' then part.value else '{}' end) as stray (key)
             on stray.key <> all (part.keys)
         where jsonb_typeof(part.value) <> 'null' and (jsonb_typeof(part.value) <> 'object' or stray.key is not null)
-        order by part.name, stray.key);
+        order by part.name, stray.key)
+        || monitoring_internal.check_target_words(p_job -> 'targets');
 end;
 $$;
 
@@ -192,7 +163,8 @@ begin
         select distinct need.name
         from jsonb_array_elements_text(coalesce(nullif(p_job -> 'needs', 'null'), '[]')) as need (name)
         order by need.name);
-    v_job.is_fanned_out := coalesce(jsonb_typeof(p_job -> 'databases'), 'null') <> 'null';
+    v_job.targets := monitoring_internal.read_targets(p_job -> 'targets');
+    v_job.is_fanned_out := v_job.targets is not null or coalesce(jsonb_typeof(p_job -> 'databases'), 'null') <> 'null';
     v_job.database_match := p_job #>> '{databases,match}';
     v_job.database_except := p_job #>> '{databases,except}';
     v_job.history := coalesce(p_job ->> 'history', 'auto');
@@ -229,7 +201,8 @@ begin
         v_job.retry_base := coalesce((p_job #>> '{retries,base}')::interval, '10 seconds');
         v_job.retry_cap := coalesce((p_job #>> '{retries,cap}')::interval, '10 minutes');
     end if;
-    v_faults := v_misshapen || monitoring_internal.check_words(v_job) || v_faults;
+    v_faults := v_misshapen || monitoring_internal.check_words(v_job) || monitoring_internal.check_targets(p_job)
+        || v_faults;
     begin
         v_gap := monitoring_internal.shortest_gap(v_job.schedule, v_job.time_zone, v_job.dst, p_now);
         v_job.fixed_period := nullif((monitoring_internal.parse_cron(v_job.schedule))[1], 0)

@@ -3,18 +3,19 @@
 -- Concurrency: the fence decides who may bind a run. Its lease names the backend that executes it, in whatever
 -- database, so that it is cancelled, ended and settled like any other; that backend holds its overlap lock, there.
 
--- The statements that go before a run's command in a database without pgvigil: limits, lock, role.
--- Called by: bind_run_at.
-create or replace function monitoring_internal.run_prologue(p_job monitoring.jobs, p_lease monitoring.job_leases)
+-- The statements that go before a run's command where pgvigil is not: limits, lock, role.
+-- Called by: bind_run_at, bind_target_run_at.
+create or replace function monitoring_internal.run_prologue(
+    p_job monitoring.jobs, p_lease monitoring.job_leases, p_lock_key text, p_server_version_num integer)
 returns text
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_is_local constant boolean := p_job.mode = 'transaction';
-    v_lock constant text := format('pg_catalog.pg_try_advisory_%slock%s(1886876010, %s)',
+    v_lock constant text := format('pg_catalog.pg_try_advisory_%slock%s(%s)',
         case when v_is_local then 'xact_' else '' end, case p_job.overlap when 'allow' then '_shared' else '' end,
-        p_job.job_id);
+        p_lock_key);
 begin
     return case when v_is_local then 'begin; ' else '' end
         || (
@@ -27,18 +28,21 @@ begin
                 (4, 'client_connection_check_interval', '1s'),
                 (5, 'application_name', left('pgvigil job ' || p_job.name, 63)),
                 (6, 'pgvigil.run_id', p_lease.run_id::text),
-                (7, 'pgvigil.run_slot', p_lease.slot::text)
-            ) as setting (position, name, value))
+                (7, 'pgvigil.run_slot', p_lease.slot::text),
+                (8, 'transaction_timeout', case when v_is_local and p_server_version_num >= 170000 then
+                    monitoring_internal.milliseconds(p_job.timeout + interval '1 minute') end)
+            ) as setting (position, name, value)
+            where setting.value is not null)
         || format('do %L; ', format(
             'begin if not %s then raise exception using errcode = ''PV102'', message = %L; end if; end', v_lock,
-            format('the previous run of job "%s" still executes in this database', p_job.name)))
+            format('the previous run of job "%s" still executes here', p_job.name)))
         || case when p_job.run_as is null then ''
             else format('set %srole %I; ', case when v_is_local then 'local ' else '' end, p_job.run_as) end;
 end;
 $$;
 
-comment on function monitoring_internal.run_prologue(monitoring.jobs, monitoring.job_leases) is
-    'The statements that go before a run''s command in a database without pgvigil.';
+comment on function monitoring_internal.run_prologue(monitoring.jobs, monitoring.job_leases, text, integer) is
+    'The statements that go before a run''s command where pgvigil is not.';
 
 -- Name the backend that executes a leased run in another database; returns what to execute there first.
 -- Raises: PV101 lease gone or lapsed, PV122 a role that is not the service's, 57014 somebody asked for its end.
@@ -68,7 +72,8 @@ begin
     if v_job.run_as is not null then
         perform monitoring_internal.require_run_as(v_job);
     end if;
-    return monitoring_internal.run_prologue(v_job, v_lease);
+    return monitoring_internal.run_prologue(
+        v_job, v_lease, format('1886876010, %s', v_job.job_id), current_setting('server_version_num')::integer);
 end;
 $$;
 

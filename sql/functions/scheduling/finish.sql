@@ -47,10 +47,14 @@ begin
         values (
             p_lease.job_id, p_lease.slot, p_lease.target, p_lease.run_id, p_lease.trigger, p_status, p_reason,
             p_lease.slot, p_lease.planned_at, p_started_at, p_now,
-            p_lease.attempt, p_affected_rows, p_lease.instance_id, p_lease.backend_pid, p_sqlstate,
+            p_lease.attempt, p_affected_rows, p_lease.instance_id,
+            coalesce(p_lease.target_backend_pid, p_lease.backend_pid), p_sqlstate,
             left(p_message, 4096))
         -- A clock that was set back repeats slots: they are counted, and the ledger keeps what it has.
         on conflict (job_id, slot, target) do nothing;
+    end if;
+    if p_lease.target_id is not null then
+        perform monitoring_internal.count_target_end_at(p_lease, p_status, p_started_at, p_now);
     end if;
     -- The attempts of a run that waited for another one are on record already.
     if p_status <> 'succeeded' and p_lease.instance_id is not null then
@@ -82,7 +86,8 @@ begin
         signal_count, sqlstate, message, detail, hint)
     values (
         p_lease.run_id, p_lease.slot, p_lease.attempt, p_lease.job_id, p_status, p_reason, p_started_at, p_now,
-        p_lease.instance_id, p_lease.backend_pid, p_lease.signal_count, p_sqlstate,
+        p_lease.instance_id, coalesce(p_lease.target_backend_pid, p_lease.backend_pid),
+        p_lease.signal_count, p_sqlstate,
         left(p_message, 4096), left(p_detail, 4096), left(p_hint, 4096));
 end;
 $$;

@@ -116,7 +116,8 @@ comment on function monitoring_internal.extend_leases(uuid) is 'A service''s hea
 -- somebody asked to cancel. The caller signals them in the same transaction: the lease stays locked until then, so
 -- that the run cannot end and its session begin another meanwhile.
 -- The ledger row decides: an open run of mode transaction was not committed, one of mode procedure may have done part
--- of its work. While the backend lives the lease stays, whatever the clock says.
+-- of its work. While the backend lives the lease stays, whatever the clock says. A run that was begun on a target is
+-- not settled here: its server is asked, see lost_target_runs.
 create or replace function monitoring_internal.settle_orphans_at(p_now timestamptz)
 returns table (run_id bigint, job_name text, status text, backend_pid integer, backend_started_at timestamptz)
 language plpgsql volatile parallel unsafe
@@ -136,18 +137,20 @@ begin
         left join pg_stat_get_activity(null) as activity
             on activity.pid = lease.backend_pid
             and coalesce(activity.backend_start = lease.backend_started_at, true)
-        where lease.instance_id is not null
+        where lease.instance_id is not null and lease.target_backend_pid is null
             and (activity.pid is null or lease.expires_at < p_now or lease.cancel_reason is not null)
         for update of lease skip locked
     loop
         if not v_orphan.is_alive then
             v_status := monitoring_internal.end_attempt_at(
                 v_orphan.lease, case
-                    when not (v_orphan.lease).is_transactional then 'uncertain'
+                    -- On a target nothing was begun yet.
+                    when not (v_orphan.lease).is_transactional and (v_orphan.lease).target_id is null then 'uncertain'
                     when (v_orphan.lease).cancel_reason is not null then 'cancelled'
                     else 'failed'
                 end, case
-                    when (v_orphan.lease).is_transactional then coalesce((v_orphan.lease).cancel_reason, 'backend_lost')
+                    when (v_orphan.lease).is_transactional or (v_orphan.lease).target_id is not null
+                    then coalesce((v_orphan.lease).cancel_reason, 'backend_lost')
                     else 'backend_lost'
                 end, null, p_now, '08006', 'the session that ran it was lost');
         elsif coalesce((v_orphan.lease).signalled_at < p_now - v_pause, true) then

@@ -24,13 +24,14 @@ comment on function monitoring_internal.brief_distance(timestamptz, timestamptz)
 -- The jobs in force as of p_now.
 create or replace function monitoring_internal.list_jobs_at(p_now timestamptz)
 returns table (
-    name text, schedule text, state text, next text, last text, succeeded bigint, not_succeeded bigint, source text)
+    name text, schedule text, place text, state text, next text, last text, succeeded bigint, not_succeeded bigint,
+    source text)
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
     return query
-    select status.name, status.schedule, status.state,
+    select status.name, status.schedule, monitoring_internal.job_place(status.job_id), status.state,
         coalesce(monitoring_internal.brief_distance(p_now, status.next_due_at), '-'),
         coalesce(monitoring_internal.brief_distance(p_now, status.last_finished_at), 'never'),
         status.succeeded_total,
@@ -47,7 +48,8 @@ comment on function monitoring_internal.list_jobs_at(timestamptz) is 'The jobs i
 -- The jobs in force.
 create or replace function monitoring_internal.list_jobs()
 returns table (
-    name text, schedule text, state text, next text, last text, succeeded bigint, not_succeeded bigint, source text)
+    name text, schedule text, place text, state text, next text, last text, succeeded bigint, not_succeeded bigint,
+    source text)
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
@@ -60,15 +62,17 @@ comment on function monitoring_internal.list_jobs() is 'The jobs in force, for a
 
 -- The next p_limit starts as of p_now, each job once.
 create or replace function monitoring_internal.list_upcoming_at(p_limit integer, p_now timestamptz)
-returns table (name text, next text, slot_at timestamptz, local_at timestamp, time_zone text, schedule text)
+returns table (
+    name text, next text, slot_at timestamptz, local_at timestamp, time_zone text, schedule text, place text)
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
     return query
     select job.name, monitoring_internal.brief_distance(p_now, job.next_due_at), job.next_slot_at, job.local_at,
-        job.time_zone, job.schedule
+        job.time_zone, job.schedule, monitoring_internal.job_place(definition.job_id)
     from monitoring.upcoming_jobs as job
+    join monitoring.jobs as definition on definition.name = job.name
     order by job.next_due_at, job.name
     limit p_limit;
 end;
@@ -79,7 +83,8 @@ comment on function monitoring_internal.list_upcoming_at(integer, timestamptz) i
 
 -- The next p_limit starts, each job once.
 create or replace function monitoring_internal.list_upcoming(p_limit integer)
-returns table (name text, next text, slot_at timestamptz, local_at timestamp, time_zone text, schedule text)
+returns table (
+    name text, next text, slot_at timestamptz, local_at timestamp, time_zone text, schedule text, place text)
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
@@ -179,12 +184,16 @@ begin
             format('%s, after %s and longer, at most %s', v_job.retry_attempts, v_job.retry_base, v_job.retry_cap) end),
         (13, 'limits', format('%s for the statement, %s for a lock', v_job.timeout, v_job.lock_timeout)),
         (14, 'mode', v_job.mode),
-        (15, 'runs as', coalesce(v_job.run_as, 'the login of the service')),
-        (16, 'databases', case when v_job.is_fanned_out then
+        (15, 'runs as', coalesce(v_job.run_as, case when v_job.targets is null then 'the login of the service'
+            else 'the login on each target' end)),
+        (16, 'databases', case when v_job.is_fanned_out and v_job.targets is null then
             format('each that matches %s and not %s', coalesce(v_job.database_match, 'anything'),
                 coalesce(v_job.database_except, 'nothing')) end),
-        (17, 'history', v_job.history),
-        (18, 'command', v_job.command)
+        (17, 'targets', array_to_string(v_job.targets, ', ')),
+        (18, 'runs on now', case when v_job.targets is not null then
+            coalesce(nullif(array_to_string(monitoring_internal.job_targets(v_job), ', '), ''), 'none') end),
+        (19, 'history', v_job.history),
+        (20, 'command', v_job.command)
     ) as pair (position, field, value)
     where pair.value is not null
     order by pair.position;

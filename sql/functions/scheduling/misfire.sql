@@ -1,5 +1,5 @@
--- scheduling/misfire.sql: which of the slots that passed still run, and where.
--- Owns slot_fate, latest_slots, job_targets. Writes nothing.
+-- scheduling/misfire.sql: which of the slots that passed still run.
+-- Owns slot_fate, latest_slots. Writes nothing.
 -- Concurrency: reads at one snapshot.
 
 -- What becomes of the slots of a job that came due: which run, up to which one the others are missed, and why.
@@ -77,24 +77,3 @@ $$;
 
 comment on function monitoring_internal.latest_slots(monitoring.jobs, timestamptz, timestamptz, bigint) is
     'The slots that misfire all makes up for, and the last of those that are missed before them.';
-
--- The databases of this cluster in which each slot of a job runs.
--- Called by: planned_slots_at, run_job_at.
-create or replace function monitoring_internal.job_targets(p_job monitoring.jobs)
-returns text[]
-language plpgsql stable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return array(
-        select database.datname::text
-        from pg_database as database
-        where database.datallowconn and not database.datistemplate
-            and coalesce(database.datname ~ p_job.database_match, true)
-            and coalesce(database.datname !~ p_job.database_except, true)
-        order by database.datname);
-end;
-$$;
-
-comment on function monitoring_internal.job_targets(monitoring.jobs) is
-    'The databases of this cluster in which a job runs.';

@@ -155,7 +155,8 @@ $$;
 comment on function monitoring_internal.may_become(name, text) is 'Whether a login may become a role.';
 
 -- What is wrong with the role that a job is to run as, for the one who defines it.
--- Without run_as a job has the rights of the service's login, which are for those who have the service's role anyway.
+-- Without run_as a job has the rights of the service's login, which are for those who have the service's role anyway;
+-- on targets run_as is a role of theirs, and their logins are for the same people.
 -- Called by: job_faults, schedule_job_at.
 create or replace function monitoring_internal.role_fault(
     p_job monitoring.jobs, p_caller name, out code text, out message text)
@@ -163,11 +164,13 @@ language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if p_job.run_as is null then
+    if p_job.run_as is null or p_job.targets is not null then
         if not pg_has_role(p_caller, 'monitoring_service', 'member') then
             code := 'PV121';
-            message := format('without run_as it would have the rights of the service, and %I is no member of '
-                'monitoring_service', p_caller);
+            message := format(case when p_job.targets is not null
+                then 'on its targets it has the rights of the logins there, and %I is no member of monitoring_service'
+                else 'without run_as it would have the rights of the service, and %I is no member of monitoring_service'
+            end, p_caller);
         end if;
     elsif not exists (select from pg_roles as role where role.rolname = p_job.run_as) then
         code := 'PV120';

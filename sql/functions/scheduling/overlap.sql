@@ -1,10 +1,10 @@
--- scheduling/overlap.sql: runs that wait for another: for the one before them, for the jobs they need.
+-- scheduling/overlap.sql: runs that wait: for the one before them, for the jobs they need, for room on a target.
 -- Owns open_held_runs_at, settle_older_runs_at, needs_verdict, held_runs_at, unblock_runs_at. Writes job_leases and,
 -- through end_run_at, the ledger.
 -- Concurrency: a job's ticks come one after the other, by its state row; runs that wait are taken with skip locked,
 -- and nobody waits for a run that is just ending. The advisory lock of start_run has the last word.
 
--- Write the runs of a tick that something may hold up, one a slot and database, all of them waiting.
+-- Write the runs of a tick that something may hold up, one a slot and place, all of them waiting.
 -- Returns their numbers. Called by: tick_jobs_at.
 create or replace function monitoring_internal.open_held_runs_at(
     p_plans monitoring_internal.planned_slot[], p_now timestamptz)
@@ -18,17 +18,22 @@ declare
 begin
     with opened as (
         insert into monitoring.job_leases as lease (
-            job_id, slot, target, planned_at, claimable_at, deadline_at, is_folded, is_transactional, waits_for)
-        select plan.job_id, run.slot, place.target, run.slot + job.start_delay, run.slot + job.start_delay,
+            job_id, slot, target, target_id, planned_at, claimable_at, deadline_at, is_folded, is_transactional,
+            waits_for)
+        select plan.job_id, run.slot, place.target,
+            case when job.targets is not null and place.target <> '' then coalesce(target.target_id, -1) end,
+            run.slot + job.start_delay, run.slot + job.start_delay,
             run.slot + job.start_delay + job.start_deadline, plan.is_folded, plan.is_transactional,
             case
                 when job.needs <> '{}' then 'needs'
                 when job.overlap in ('queue', 'cancel') then 'overlap'
+                when job.targets is not null then 'target'
             end
         from unnest(p_plans) as plan
         join monitoring.jobs as job on job.job_id = plan.job_id
         cross join lateral unnest(plan.run_slots) as run (slot)
         cross join lateral unnest(coalesce(nullif(plan.targets, '{}'), array[''])) as place (target)
+        left join monitoring.targets as target on target.name = place.target
         where not plan.is_plain
         on conflict (job_id, slot, target) do nothing
         returning lease.run_id
@@ -45,7 +50,7 @@ comment on function monitoring_internal.open_held_runs_at(monitoring_internal.pl
 
 -- What new runs mean for those of the same job that wait since an earlier slot, and the other way round.
 -- A pause between attempts ends; with overlap cancel what waits goes; else one waits, and the new one is skipped.
--- A run without any database to run in ends as well. Called by: open_held_runs_at.
+-- A run without any place to run in ends as well. Called by: open_held_runs_at.
 create or replace function monitoring_internal.settle_older_runs_at(p_run_ids bigint[], p_now timestamptz)
 returns void
 language plpgsql volatile parallel unsafe
@@ -172,6 +177,7 @@ begin
         from monitoring.job_leases as held
         join monitoring.jobs as job on job.job_id = held.job_id
         where held.waits_for is not null and held.claimable_at <= p_now
+        order by held.slot
         for update of held skip locked
     ) as waiting
     cross join lateral (
@@ -200,6 +206,12 @@ begin
     -- A loop: each is settled in its own way, and there are few.
     for v_held in select held.* from monitoring_internal.held_runs_at(p_now) as held loop
         case
+            when v_held.verdict = 'free' and (v_held.lease).target_id is not null
+                and not monitoring_internal.take_target_room((v_held.lease).target_id, p_now)
+            then
+                update monitoring.job_leases as lease
+                set waits_for = 'target', claimable_at = p_now + interval '1 second'
+                where lease.run_id = (v_held.lease).run_id;
             when v_held.verdict = 'free' then
                 update monitoring.job_leases as lease
                 set waits_for = null
@@ -208,7 +220,7 @@ begin
             when v_held.verdict = 'held' then
                 update monitoring.job_leases as lease
                 set waits_for = 'overlap'
-                where lease.run_id = (v_held.lease).run_id and lease.waits_for = 'needs';
+                where lease.run_id = (v_held.lease).run_id and lease.waits_for in ('needs', 'target');
                 if v_held.overlap = 'cancel' then
                     perform monitoring_internal.request_cancel(
                         (v_held.lease).job_id, (v_held.lease).target, null, 'overlap');

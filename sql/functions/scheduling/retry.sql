@@ -68,7 +68,9 @@ begin
     end if;
     update monitoring.job_leases as lease
     set instance_id = null, expires_at = null, backend_pid = null, backend_started_at = null, claimed_at = null,
-        signal_count = 0, signalled_at = null, retry_count = lease.retry_count + 1, claimable_at = v_retry_at
+        signal_count = 0, signalled_at = null, retry_count = lease.retry_count + 1, claimable_at = v_retry_at,
+        target_backend_pid = null, target_backend_started_at = null,
+        waits_for = case when lease.target_id is not null then 'target' end
     where lease.run_id = p_lease.run_id and lease.fence = p_lease.fence;
     if not found then
         perform monitoring_internal.raise_stale_fence(p_lease.run_id, p_lease.fence);

@@ -222,12 +222,13 @@ begin
     if p_sqlstate = 'PV102' and v_job.overlap in ('queue', 'cancel') then
         update monitoring.job_leases as lease
         set instance_id = null, expires_at = null, backend_pid = null, backend_started_at = null, claimed_at = null,
+            target_backend_pid = null, target_backend_started_at = null,
             waits_for = 'overlap', claimable_at = p_now + interval '1 second'
         where lease.run_id = p_run_id;
         return 'waiting';
     end if;
     v_status := case
-        when p_sqlstate = 'PV102' then 'skipped'
+        when p_sqlstate in ('PV102', 'PV130') then 'skipped'
         when p_sqlstate = '57014' and v_lease.cancel_reason is not null then 'cancelled'
         -- A statement that reached its limit and one that a person cancelled carry the same code.
         when p_sqlstate = '57014' and p_now - p_started_at >= v_job.timeout then 'timed_out'
@@ -237,7 +238,11 @@ begin
         else 'failed'
     end;
     return monitoring_internal.end_attempt_at(
-        v_lease, v_status, case v_status when 'skipped' then 'overlap' when 'cancelled' then v_lease.cancel_reason end,
+        v_lease, v_status, case
+            when p_sqlstate = 'PV130' then 'no_target'
+            when v_status = 'skipped' then 'overlap'
+            when v_status = 'cancelled' then v_lease.cancel_reason
+        end,
         case when v_status <> 'skipped' then p_started_at end, p_now,
         p_sqlstate, p_message, p_detail, p_hint);
 end;

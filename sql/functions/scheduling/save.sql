@@ -46,12 +46,12 @@ begin
     insert into monitoring.jobs as job (
         name, schedule, command, mode, time_zone, dst, overlap, misfire, misfire_limit, timeout, lock_timeout,
         start_deadline, spread, start_delay, fixed_period, run_as, retry_attempts, retry_base, retry_cap, needs,
-        is_fanned_out, database_match, database_except, history, is_enabled, description, source, source_line)
+        is_fanned_out, database_match, database_except, targets, history, is_enabled, description, source, source_line)
     values (
         p_job.name, p_job.schedule, p_job.command, p_job.mode, p_job.time_zone, p_job.dst, p_job.overlap,
         p_job.misfire, p_job.misfire_limit, p_job.timeout, p_job.lock_timeout, p_job.start_deadline, p_job.spread,
         p_job.start_delay, p_job.fixed_period, p_job.run_as, p_job.retry_attempts, p_job.retry_base, p_job.retry_cap,
-        p_job.needs, p_job.is_fanned_out, p_job.database_match, p_job.database_except, p_job.history,
+        p_job.needs, p_job.is_fanned_out, p_job.database_match, p_job.database_except, p_job.targets, p_job.history,
         p_job.is_enabled, p_job.description, p_job.source, p_job.source_line)
     on conflict (name) do update
     set schedule = p_job.schedule, command = p_job.command, mode = p_job.mode, time_zone = p_job.time_zone,
@@ -60,7 +60,8 @@ begin
         spread = p_job.spread, start_delay = p_job.start_delay, fixed_period = p_job.fixed_period,
         run_as = p_job.run_as, retry_attempts = p_job.retry_attempts, retry_base = p_job.retry_base,
         retry_cap = p_job.retry_cap, needs = p_job.needs, is_fanned_out = p_job.is_fanned_out,
-        database_match = p_job.database_match, database_except = p_job.database_except, history = p_job.history,
+        database_match = p_job.database_match, database_except = p_job.database_except, targets = p_job.targets,
+        history = p_job.history,
         is_enabled = p_job.is_enabled, description = p_job.description, source = p_job.source,
         source_line = p_job.source_line, retired_at = null
     returning job.* into v_job;

@@ -75,7 +75,8 @@ comment on function monitoring_internal.schedule_job_at(jsonb, timestamptz) is
     'Defines a job by SQL, or changes one, as of p_now.';
 
 -- Define a job, or change one that was defined so. Its first slot is the next one; a change replays nothing.
--- retries is {"attempts": 3, "base": "10s", "cap": "10min"}; databases {"match": regex, "except": regex}.
+-- retries is {"attempts": 3, "base": "10s", "cap": "10min"}; databases {"match": regex, "except": regex};
+-- targets names of targets, re: with a regular expression, or all.
 -- Raises: PV103 a fault in it, PV104 a name that belongs to a file, PV120 and PV121 a role that is not the caller's.
 create or replace function monitoring.schedule_job(
     name text, schedule text, command text, mode text default 'transaction', time_zone text default 'UTC',
@@ -83,7 +84,7 @@ create or replace function monitoring.schedule_job(
     start_deadline interval default null, spread interval default '0', history text default 'auto',
     description text default '', is_enabled boolean default true, dst text default 'once', overlap text default 'skip',
     misfire text default 'last', misfire_limit integer default 100, retries jsonb default null,
-    needs text[] default '{}', run_as text default null, databases jsonb default null)
+    needs text[] default '{}', run_as text default null, databases jsonb default null, targets text[] default null)
 returns integer
 language plpgsql volatile parallel unsafe
 security definer
@@ -100,14 +101,14 @@ begin
             'overlap', schedule_job.overlap, 'misfire', schedule_job.misfire,
             'misfire_limit', schedule_job.misfire_limit, 'retries', schedule_job.retries,
             'needs', to_jsonb(schedule_job.needs), 'run_as', schedule_job.run_as,
-            'databases', schedule_job.databases),
+            'databases', schedule_job.databases, 'targets', to_jsonb(schedule_job.targets)),
         clock_timestamp());
 end;
 $$;
 
 comment on function monitoring.schedule_job(
     text, text, text, text, text, interval, interval, interval, interval, text, text, boolean, text, text, text,
-    integer, jsonb, text[], text, jsonb) is
+    integer, jsonb, text[], text, jsonb, text[]) is
     'Defines a job, or changes one that SQL defined; returns its job_id.';
 
 -- Retire a job that SQL defined.
@@ -163,10 +164,10 @@ $$;
 
 comment on function monitoring.unschedule_job(text) is 'Retires a job that SQL defined; its history stays.';
 
--- Ask for one run beside the schedule, in each of its databases; a disabled or paused job can be run so as well, and
--- what it needs is not asked for. Returns the number of the first.
--- Raises: PV105, PV125 it would run in no database at all. Called by: run_job.
-create or replace function monitoring_internal.run_job_at(p_name text, p_now timestamptz)
+-- Ask for one run beside the schedule, in each of its places, or in one of them; a disabled or paused job can be run so
+-- as well, and what it needs is not asked for. Returns the number of the first.
+-- Raises: PV105, PV125 it would run nowhere, PV131 not in that place. Called by: run_job.
+create or replace function monitoring_internal.run_job_at(p_name text, p_target text, p_now timestamptz)
 returns bigint
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
@@ -182,18 +183,33 @@ begin
     if v_targets = '{}' then
         raise exception using
             errcode = 'PV125',
-            message = format('no database matches those of job "%s"', p_name),
-            hint = 'Look at its "databases" and at pg_database.';
+            message = format('no database or target matches those of job "%s"', p_name),
+            hint = 'Look at its "databases" and pg_database, or at its "targets" and monitoring.target_status.';
+    elsif p_target <> all (v_targets) then
+        raise exception using
+            errcode = 'PV131',
+            message = format('job "%s" does not run on "%s"', p_name, p_target),
+            hint = case when v_job.is_fanned_out
+                then format('It runs on: %s.', array_to_string(v_targets, ', '))
+                else 'It runs in the database of pgvigil alone: name no target.' end;
     end if;
     -- A loop: of two requests at the same moment one takes the next microsecond.
     while v_run_id is null loop
         with opened as (
             insert into monitoring.job_leases as lease (
-                job_id, slot, target, trigger, planned_at, claimable_at, is_folded, is_transactional, waits_for)
-            select v_job.job_id, v_slot, place.target, 'manual', p_now, p_now, v_job.history = 'failures',
+                job_id, slot, target, target_id, trigger, planned_at, claimable_at, is_folded, is_transactional,
+                waits_for)
+            select v_job.job_id, v_slot, place.target,
+                case when v_job.targets is not null then coalesce(target.target_id, -1) end,
+                'manual', p_now, p_now, v_job.history = 'failures',
                 v_job.mode = 'transaction' and not v_job.is_fanned_out,
-                case when v_job.overlap in ('queue', 'cancel') then 'overlap' end
+                case
+                    when v_job.overlap in ('queue', 'cancel') then 'overlap'
+                    when v_job.targets is not null then 'target'
+                end
             from unnest(v_targets) as place (target)
+            left join monitoring.targets as target on target.name = place.target
+            where place.target = coalesce(p_target, place.target)
             on conflict (job_id, slot, target) do nothing
             returning lease.run_id
         )
@@ -205,24 +221,24 @@ begin
 end;
 $$;
 
-comment on function monitoring_internal.run_job_at(text, timestamptz) is
-    'Asks for one run of a job beside its schedule, as of p_now.';
+comment on function monitoring_internal.run_job_at(text, text, timestamptz) is
+    'Asks for one run of a job beside its schedule, everywhere or in one place, as of p_now.';
 
--- Run a job once, as soon as a service is free. Returns the number of the run.
--- Raises: PV105.
-create or replace function monitoring.run_job(name text)
+-- Run a job once, as soon as a service is free: everywhere, or on one of its targets or databases.
+-- Returns the number of the run. Raises: PV105, PV125, PV131.
+create or replace function monitoring.run_job(name text, target text default null)
 returns bigint
 language plpgsql volatile parallel unsafe
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return monitoring_internal.run_job_at(run_job.name, clock_timestamp());
+    return monitoring_internal.run_job_at(run_job.name, run_job.target, clock_timestamp());
 end;
 $$;
 
-comment on function monitoring.run_job(text) is
-    'Asks for one run of a job as soon as a service is free; returns the number of the run.';
+comment on function monitoring.run_job(text, text) is
+    'Asks for one run of a job as soon as a service is free, on one target if given; returns the number of the run.';
 
 -- Forget services that fell silent long ago. Returns how many.
 -- Called by: tidy_scheduler.

@@ -6,8 +6,9 @@ set local client_min_messages = error;
 select no_plan();
 
 select monitoring.create_tenant('acme');
-insert into monitoring.alert_rules (tenant_id, rule_name, metric_name, comparison_operator, critical_threshold)
-select null, 'rule ' || n, 'disk_free', 'lt', 10 from generate_series(1, 40) as n;
+insert into monitoring.alert_rules (tenant_id, rule_name, metric_name, comparison_operator, critical_threshold,
+    condition_definition)
+select null, 'rule ' || n, 'disk_free', 'lt', 10, '{"allow_unknown_metric": true}' from generate_series(1, 40) as n;
 create function pg_temp.acme() returns uuid language sql as $$ select tenant_id from monitoring.tenants where name = 'acme' $$;
 create function pg_temp.at(p_minutes numeric) returns timestamptz language sql as $$
     select timestamptz '2026-03-02 10:00+00' + p_minutes * interval '1 minute' $$;
@@ -163,9 +164,23 @@ select is(monitoring_internal.notify_alert_at(pg_temp.at(69), pg_temp.alert(19),
 select results_eq(
     $$ select d.reason, d.detail from monitoring.notification_decisions as d where d.decided_at = pg_temp.at(69) $$,
     $$ values ('no_channel'::text, 'escalation'::text) $$, 'and that is recorded');
+create temporary table before_replay as
+select (select count(*) from monitoring.deliveries) as deliveries,
+    (select jsonb_agg(c order by c.id) from monitoring.notification_channels as c) as channels,
+    (select jsonb_agg(l order by l.group_id, l.channel_id) from monitoring.notification_log as l) as log;
 set local pgvigil.is_replay = 'on';
-select pg_temp.fire(20, 20, 'critical', 14, pg_temp.at(70));
-select is_empty($$ select pg_temp.pass(14, pg_temp.at(70)) $$, 'a replay tells nobody');
+select ok(monitoring_internal.is_replay(), 'a replay is known as such');
+select pg_temp.fire(20, 20, 'medium', 14, pg_temp.at(70)), pg_temp.fire(21, 40, 'medium', 14, pg_temp.at(70));
+select is((select count(*) from pg_temp.pass(14, pg_temp.at(70))), 21::bigint,
+    'a replay says what would be told, without limits');
+select results_eq(
+    $$ select (select count(*) from monitoring.deliveries),
+        (select jsonb_agg(c order by c.id) from monitoring.notification_channels as c),
+        (select jsonb_agg(l order by l.group_id, l.channel_id) from monitoring.notification_log as l where not l.is_replay) $$,
+    $$ select * from before_replay $$, 'delivers nothing, and leaves alone what the live evaluator needs');
+select pg_temp.change(n, 'resolved', 15, pg_temp.at(71)) from generate_series(20, 40) as n;
+select is((select count(*) from pg_temp.pass(15, pg_temp.at(71))), 21::bigint, 'the ends included');
+select is_empty($$ select * from monitoring.notification_log as l where l.is_replay $$, 'and forgets its groups with them');
 set local pgvigil.is_replay = 'off';
 
 select * from finish();

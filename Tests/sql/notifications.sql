@@ -99,9 +99,10 @@ select results_eq(
 
 -- A world of alerts ----------------------------------------------------------------------------------------------
 insert into monitoring.alert_rules
-    (tenant_id, rule_name, rule_category, metric_name, comparison_operator, critical_threshold, labels)
-values (null, 'disk', 'storage', 'disk_free', 'lt', 10, '{"team": "infra"}'),
-    (null, 'sales', 'business', 'orders', 'lt', 1, '{"team": "shop"}');
+    (tenant_id, rule_name, rule_category, metric_name, comparison_operator, critical_threshold, labels,
+        condition_definition)
+values (null, 'disk', 'storage', 'disk_free', 'lt', 10, '{"team": "infra"}', '{"allow_unknown_metric": true}'),
+    (null, 'sales', 'business', 'orders', 'lt', 1, '{"team": "shop"}', '{"allow_unknown_metric": true}');
 create function pg_temp.at(p_minutes numeric) returns timestamptz language sql as $$
     select timestamptz '2026-03-02 10:00+00' + p_minutes * interval '1 minute' $$;
 -- Fire an alert: what the evaluator writes.
@@ -174,6 +175,17 @@ cross join (values
 ) as v (name, ordinal, matchers, severity, continues, channels, group_by)
 where r.route_name = 'root';
 update monitoring.notification_routes set tenant_id = pg_temp.tenant('globex') where route_name = 'globex';
+
+select results_eq(
+    $$ select monitoring_internal.severity_level(s), monitoring_internal.iso_time('2026-03-02 11:00+01'),
+            monitoring_internal.notification_event_type(r), monitoring_internal.wants_event(w::jsonb, 'alert.fired')
+        from (values ('low', 'first', '[]'), ('medium', 'some_resolved', '["alert.fired"]'),
+            ('high', 'all_resolved', '["alert.*"]'), ('critical', 'escalation_exhausted', '["alert.resolved", "kpi.*"]')
+        ) as v (s, r, w) $$,
+    $$ values (1::smallint, '2026-03-02T10:00:00.000Z', 'alert.fired', true), (2::smallint, '2026-03-02T10:00:00.000Z',
+        'alert.updated', true), (3::smallint, '2026-03-02T10:00:00.000Z', 'alert.resolved', true),
+        (4::smallint, '2026-03-02T10:00:00.000Z', 'alert.escalated', false) $$,
+    'severities, times and types of events are written as receivers read them');
 
 -- Routing ---------------------------------------------------------------------------------------------------------
 select results_eq(

@@ -228,6 +228,7 @@ create table monitoring.notification_log (
     last_message_id uuid,
     last_sent_at timestamptz,
     next_due_at timestamptz not null,
+    is_replay boolean not null default false,
     constraint notification_log_pkey primary key (group_id, channel_id)
 ) with (fillfactor = 50);
 create index notification_log_next_due_at_idx on monitoring.notification_log (next_due_at);
@@ -246,6 +247,7 @@ comment on column monitoring.notification_log.last_reason is 'Why the last messa
 comment on column monitoring.notification_log.last_message_id is 'The last message.';
 comment on column monitoring.notification_log.last_sent_at is 'When it was queued.';
 comment on column monitoring.notification_log.next_due_at is 'When there may be something to tell.';
+comment on column monitoring.notification_log.is_replay is 'Made by a backtest, and gone with it.';
 
 create table monitoring.held_notifications (
     channel_id uuid not null,

@@ -14,7 +14,7 @@ as $$
         select log.*
         from monitoring.notification_log as log
         inner join monitoring.notification_channels as channel on channel.id = log.channel_id and channel.is_active
-        where log.next_due_at <= p_now
+        where log.next_due_at <= p_now and log.is_replay = monitoring_internal.is_replay()
     ), known as materialized (
         select looked.group_id, looked.channel_id, told.alert_id, told.level
         from looked

@@ -44,7 +44,9 @@ as $$
     )
     select routed.alert_id, routed.tenant_id,
         md5(concat_ws('/', routed.tenant_id, routed.route_id,
-            'rule ' || case when routed.own_channels is not null then routed.rule_no end, shared.labels))::uuid,
+            'rule ' || case when routed.own_channels is not null then routed.rule_no end, shared.labels,
+            -- A replay has groups of its own.
+            case when monitoring_internal.is_replay() then 'replay ' || pg_current_xact_id()::text end))::uuid,
         routed.route_id, case when routed.own_channels is not null then routed.rule_no end, shared.labels,
         case when routed.own_channels is null then tree.channel_ids else own.channel_ids end,
         coalesce(tree.group_wait, (select monitoring_internal.setting_interval('notify.group_wait'))),
@@ -102,8 +104,8 @@ as $$
         inner join placed using (group_key)
         on conflict do nothing
     )
-    insert into monitoring.notification_log (group_id, channel_id, tenant_id, next_due_at)
-    select distinct placed.group_id, channel.id, grouped.tenant_id, p_now
+    insert into monitoring.notification_log (group_id, channel_id, tenant_id, next_due_at, is_replay)
+    select distinct placed.group_id, channel.id, grouped.tenant_id, p_now, monitoring_internal.is_replay()
     from grouped
     inner join placed using (group_key)
     cross join unnest(grouped.ids) as channel (id)
@@ -122,7 +124,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     update monitoring.notification_log as log
     set next_due_at = p_now
-    where log.next_due_at > p_now
+    where log.next_due_at > p_now and log.is_replay = monitoring_internal.is_replay()
         and log.group_id in (
             select member.group_id
             from monitoring.alert_transitions as transition

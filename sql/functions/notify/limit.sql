@@ -71,7 +71,7 @@ as $$
     select array_agg(row(
         ranked.message_id, ranked.tenant_id, ranked.channel_id, ranked.group_id, ranked.sequence, ranked.reason,
         coalesce(ranked.settled, case
-            when ranked.level = 4 or ranked.rate_limit_per_hour is null
+            when ranked.level = 4 or ranked.rate_limit_per_hour is null or monitoring_internal.is_replay()
                 or ranked.current_hour_count + ranked.place <= ranked.rate_limit_per_hour then 'sent'
             else 'rate_limit'
         end),

@@ -1,6 +1,6 @@
 -- notify/pass.sql: what the evaluator's pass tells people.
 -- Owns send_notifications_at, record_withheld_at, tidy_groups_at, notify_transitions_at, notify_alert_at.
--- Writes what the functions of this folder write. Under the evaluator's lock; a replay sends nothing.
+-- Writes what the functions of this folder write. Under the evaluator's lock, or in a replay.
 
 -- Judge, write and remember messages.
 create or replace function monitoring_internal.send_notifications_at(
@@ -16,7 +16,9 @@ declare
 begin
     perform monitoring_internal.collapse_deliveries_at(p_now, v_sends);
     v_written := monitoring_internal.write_messages_at(p_now, v_sends);
-    perform monitoring_internal.hold_notifications_at(p_now, v_sends);
+    if not monitoring_internal.is_replay() then
+        perform monitoring_internal.hold_notifications_at(p_now, v_sends);
+    end if;
     perform monitoring_internal.log_sends_at(p_now, v_sends);
     perform monitoring_internal.record_sends_at(p_now, p_pass_id, v_sends);
     return v_written;
@@ -70,9 +72,9 @@ begin
     update monitoring.notification_log as log
     set next_due_at = p_now + interval '5 min'
     from monitoring.notification_channels as channel
-    where log.next_due_at <= p_now and channel.id = log.channel_id and not channel.is_active;
+    where log.next_due_at <= p_now and log.is_replay = monitoring_internal.is_replay() and channel.id = log.channel_id and not channel.is_active;
     delete from monitoring.notification_log as log
-    where log.next_due_at <= p_now and not exists (
+    where log.next_due_at <= p_now and log.is_replay = monitoring_internal.is_replay() and not exists (
         select from monitoring.notification_channels as channel where channel.id = log.channel_id);
     with over as materialized (
         select transition.alert_id
@@ -88,6 +90,9 @@ begin
         using over, monitoring.alerts as alert
         where member.alert_id = over.alert_id and alert.id = member.alert_id and alert.tenant_id = member.tenant_id
             and alert.status = 'resolved'
+            and monitoring_internal.is_replay() = coalesce((
+                select bool_or(log.is_replay) from monitoring.notification_log as log
+                where log.group_id = member.group_id), false)
             and not exists (
                 select from monitoring.notification_log as log
                 where log.group_id = member.group_id and member.alert_id = any (log.firing))
@@ -108,7 +113,8 @@ comment on function monitoring_internal.tidy_groups_at(
     'Forgets alerts whose end all know who were told of them, groups without alerts, and channels that are gone.';
 
 -- Messages for the transitions of a pass, for groups whose time has come, and for what was held back.
--- Called by: evaluate_alerts_at. A replay sends nothing: it would wait for the live one, and the live one for it.
+-- Called by: evaluate_alerts_at. A replay has groups of its own, no limits and no deliveries: neither it nor the live
+-- evaluator waits for the other. Its messages are undone with it.
 create or replace function monitoring_internal.notify_transitions_at(p_now timestamptz, p_pass_id bigint)
 returns integer
 language plpgsql volatile parallel unsafe
@@ -125,15 +131,14 @@ declare
     v_sends monitoring_internal.notification_send[];
     v_written integer := 0;
 begin
-    if current_setting('pgvigil.is_replay', true) = 'on' then
-        return 0;
+    if not monitoring_internal.is_replay() then
+        perform monitoring_internal.turn_hour_at(p_now);
     end if;
-    perform monitoring_internal.turn_hour_at(p_now);
     perform monitoring_internal.group_alerts_at(p_now, p_pass_id, v_since);
     perform monitoring_internal.touch_groups_at(p_now, p_pass_id, v_since);
     perform monitoring_internal.record_withheld_at(p_now, p_pass_id);
     v_sends := array(
-        select held from monitoring_internal.held_sends_at(p_now) as held
+        select held from monitoring_internal.held_sends_at(p_now) as held where not monitoring_internal.is_replay()
         union all
         select send from monitoring_internal.notification_sends_at(p_now, p_pass_id) as send);
     if cardinality(v_sends) > 0 then
@@ -160,10 +165,9 @@ as $$
 declare
     v_sends monitoring_internal.notification_send[];
 begin
-    if current_setting('pgvigil.is_replay', true) = 'on' then
-        return 0;
+    if not monitoring_internal.is_replay() then
+        perform monitoring_internal.turn_hour_at(p_now);
     end if;
-    perform monitoring_internal.turn_hour_at(p_now);
     select array_agg(row(
         gen_random_uuid(), alert.tenant_id, reach.channel_id, null, null, p_reason, null,
         monitoring_internal.severity_level(alert.severity), '{}', '{}', array[alert.id], '{}', p_now,

@@ -1,6 +1,17 @@
 -- notify/route.sql: which alerts go to which groups and channels.
--- Owns severity_level, labels_match, alerts_to_route, channels_of_rule, routes_of_alerts.
+-- Owns is_replay, severity_level, labels_match, alerts_to_route, channels_of_rule, routes_of_alerts.
 -- Reads only; any number of callers at once.
+
+-- Whether history is being replayed: then nothing that the live evaluator needs is touched, and nothing leaves.
+create or replace function monitoring_internal.is_replay()
+returns boolean
+language sql stable parallel safe
+begin atomic
+    select coalesce(current_setting('pgvigil.is_replay', true) = 'on', false);
+end;
+
+comment on function monitoring_internal.is_replay() is
+    'Whether this transaction replays history, in a block that is undone: setting pgvigil.is_replay is on.';
 
 -- A severity as a number.
 create or replace function monitoring_internal.severity_level(p_severity text)
@@ -49,7 +60,7 @@ as $$
         union
         select alert.id, alert.tenant_id
         from monitoring.alerts as alert
-        where alert.status <> 'resolved'
+        where alert.status <> 'resolved' and not (select monitoring_internal.is_replay())
             and exists (
                 select from monitoring.notification_routes as route where route.updated_at > p_since - interval '1 min')
     )

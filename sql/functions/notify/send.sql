@@ -30,8 +30,10 @@ begin
     ) as key
     order by event.severity <> 'critical', send.channel_id, send.group_id;
     get diagnostics v_written = row_count;
-    perform monitoring_internal.queue_deliveries_at(p_now, array(
-        select send.message_id from unnest(p_sends) as send where send.outcome = 'sent'));
+    if not monitoring_internal.is_replay() then
+        perform monitoring_internal.queue_deliveries_at(p_now, array(
+            select send.message_id from unnest(p_sends) as send where send.outcome = 'sent'));
+    end if;
     return v_written;
 end;
 $$;

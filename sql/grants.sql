@@ -301,6 +301,27 @@ grant select on monitoring.alert_passes to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 
 
+-- what keeps an alert quiet --------------------------------------------------------------------------
+grant select on
+    monitoring.business_hours, monitoring.holidays, monitoring.alert_silences, monitoring.maintenance_windows,
+    monitoring.alert_inhibitions, monitoring.alert_dependencies, monitoring.silences, monitoring.maintenance to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant insert, update, delete on
+    monitoring.business_hours, monitoring.holidays, monitoring.maintenance_windows, monitoring.alert_inhibitions,
+    monitoring.alert_dependencies to monitoring_admin;
+-- A silence is ended, never deleted.
+grant insert, update on monitoring.alert_silences to monitoring_admin;
+grant execute on function
+    monitoring.silence_alerts(
+        jsonb, text, interval, timestamptz, timestamptz, text, text, uuid, interval, boolean),
+    monitoring.unsilence(bigint) to monitoring_admin, monitoring_service, monitoring_analyst;
+grant execute on function
+    monitoring.silenced_alerts(jsonb), monitoring_internal.silence_matches(),
+    monitoring_internal.occurrence_near(text, interval, text, timestamptz),
+    monitoring_internal.window_state(timestamptz, timestamptz, text, interval, text, timestamptz) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+
+
 -- people ------------------------------------------------------------------------------------------
 -- How people are reached is for those who operate; the audit for those who answer for it. Nobody writes the audit.
 grant select, insert, update, delete on

@@ -129,6 +129,32 @@ insert into monitoring.dead_letters (delivery_id, message_id, message_created_at
 select d.delivery_id, d.message_id, now(), d.tenant_id, d.destination_id, 'test', 1, 'expired', now()
 from monitoring.deliveries as d;
 
+-- What keeps the alerts of each tenant quiet.
+insert into monitoring.business_hours (tenant_id, weekday, from_time, to_time)
+select t.tenant_id, 1, '09:00', '17:00' from monitoring.tenants as t where not t.is_system;
+insert into monitoring.holidays (tenant_id, holiday_date, name)
+select t.tenant_id, '2026-01-01', 'New Year' from monitoring.tenants as t where not t.is_system;
+insert into monitoring.alert_silences (tenant_id, matchers, comment, ends_at)
+select t.tenant_id, '{"host": "one"}', 'known', now() + interval '1 hour' from monitoring.tenants as t where not t.is_system;
+insert into monitoring.maintenance_windows (tenant_id, name, targets, starts_at, ends_at)
+select t.tenant_id, 'disks', '{db1}', now(), now() + interval '1 hour' from monitoring.tenants as t where not t.is_system;
+insert into monitoring.alert_inhibitions (tenant_id, name, source_matchers, target_matchers)
+select t.tenant_id, 'down', '{"rule_name": "down"}', '{"rule_name": "slow"}' from monitoring.tenants as t
+where not t.is_system;
+insert into monitoring.alert_rules (tenant_id, rule_name, metric_name, comparison_operator, critical_threshold)
+select t.tenant_id, 'explaining', 'app_requests_total', 'gt', 1 from monitoring.tenants as t where not t.is_system;
+insert into monitoring.alert_dependencies (tenant_id, rule_no, depends_on_rule_no)
+select r.tenant_id, r.rule_no, e.rule_no from monitoring.alert_rules as r
+join monitoring.alert_rules as e on e.tenant_id = r.tenant_id and e.rule_name = 'explaining' where r.rule_name = 'seeded';
+insert into monitoring.alerts (tenant_id, rule_no, rule_name, label_key, alert_title, alert_message, severity,
+    max_severity, first_breach_at, triggered_at)
+select t.tenant_id, 2, 'explaining', t.tenant_id, 'seeded', 'seeded', 'low', 'low', now(), now()
+from monitoring.tenants as t where not t.is_system;
+insert into monitoring.alert_correlations (tenant_id, alert_id, other_alert_id, kind, strength, found_at)
+select a.tenant_id, a.id, b.id, 'label', 0.5, now() from monitoring.alerts as a
+join monitoring.alerts as b on b.tenant_id = a.tenant_id and a.id < b.id;
+insert into monitoring.alert_group_members (alert_id, tenant_id, group_id, joined_at)
+select a.id, a.tenant_id, a.tenant_id, now() from monitoring.alerts as a;
 -- Each tenant has a server whose statements are read.
 insert into monitoring.statement_sources
     (target_database_id, tenant_id, collected_at, captured_at, identity, entries, hidden, is_complete)

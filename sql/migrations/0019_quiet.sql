@@ -124,7 +124,8 @@ create table monitoring.maintenance_windows (
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     constraint maintenance_windows_pkey primary key (maintenance_window_id),
-    constraint maintenance_windows_tenant_id_fkey foreign key (tenant_id) references monitoring.tenants on delete cascade,
+    constraint maintenance_windows_tenant_id_fkey
+        foreign key (tenant_id) references monitoring.tenants on delete cascade,
     constraint maintenance_windows_name_check check (name ~ '\S' and length(name) <= 200),
     constraint maintenance_windows_targets_check check (array_position(targets, null) is null),
     constraint maintenance_windows_matchers_check check (jsonb_typeof(matchers) = 'object'),
@@ -207,12 +208,12 @@ create table monitoring.alert_dependencies (
     constraint alert_dependencies_pkey primary key (alert_dependency_id),
     constraint alert_dependencies_rule_no_depends_on_rule_no_tenant_id_key
         unique nulls not distinct (rule_no, depends_on_rule_no, tenant_id),
-    constraint alert_dependencies_tenant_id_fkey foreign key (tenant_id) references monitoring.tenants on delete cascade,
+    constraint alert_dependencies_tenant_id_fkey
+        foreign key (tenant_id) references monitoring.tenants on delete cascade,
     constraint alert_dependencies_rule_no_fkey
         foreign key (rule_no) references monitoring.alert_rules (rule_no) on delete cascade,
     constraint alert_dependencies_depends_on_rule_no_fkey
         foreign key (depends_on_rule_no) references monitoring.alert_rules (rule_no) on delete cascade,
-    constraint alert_dependencies_self_check check (rule_no <> depends_on_rule_no),
     constraint alert_dependencies_equal_labels_check check (array_position(equal_labels, null) is null)
 );
 create index alert_dependencies_depends_on_rule_no_idx on monitoring.alert_dependencies (depends_on_rule_no);
@@ -237,7 +238,8 @@ create table monitoring.alert_correlations (
     evidence jsonb not null default '{}',
     found_at timestamptz not null,
     constraint alert_correlations_pkey primary key (alert_id, other_alert_id),
-    constraint alert_correlations_tenant_id_fkey foreign key (tenant_id) references monitoring.tenants on delete cascade,
+    constraint alert_correlations_tenant_id_fkey
+        foreign key (tenant_id) references monitoring.tenants on delete cascade,
     -- One order for each pair: neither itself nor the reverse can be stored.
     constraint alert_correlations_order_check check (alert_id < other_alert_id),
     constraint alert_correlations_kind_check check (kind in ('temporal', 'topology', 'label', 'dependency')),
@@ -268,10 +270,10 @@ create table monitoring.alert_group_members (
     dependants integer not null default 0,
     joined_at timestamptz not null,
     constraint alert_group_members_pkey primary key (alert_id),
-    constraint alert_group_members_tenant_id_fkey foreign key (tenant_id) references monitoring.tenants on delete cascade
+    constraint alert_group_members_tenant_id_fkey
+        foreign key (tenant_id) references monitoring.tenants on delete cascade
 );
 create index alert_group_members_group_id_idx on monitoring.alert_group_members (group_id);
-create index alert_group_members_tenant_id_idx on monitoring.alert_group_members (tenant_id);
 
 comment on table monitoring.alert_group_members is
     'Alerts that correlations connect, two or more a group; shown by alert_groups. Kept when they are over.';

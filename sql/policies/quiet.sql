@@ -62,3 +62,21 @@ create or replace trigger maintenance_windows_update_updated_at
 create or replace trigger alert_inhibitions_update_updated_at
     before update on monitoring.alert_inhibitions
     for each row execute function monitoring_internal.update_updated_at_column();
+
+create or replace trigger alert_silences_check
+    before insert or update of matchers, comment, starts_at, ends_at, schedule, duration, time_zone, is_unbounded
+    on monitoring.alert_silences
+    for each row execute function monitoring_internal.check_alert_silence();
+create or replace trigger maintenance_windows_check
+    before insert or update on monitoring.maintenance_windows
+    for each row execute function monitoring_internal.check_maintenance_window();
+create or replace trigger alert_inhibitions_check
+    before insert or update on monitoring.alert_inhibitions
+    for each row execute function monitoring_internal.check_alert_inhibition();
+create or replace trigger alert_dependencies_check
+    after insert or update on monitoring.alert_dependencies
+    for each statement execute function monitoring_internal.check_alert_dependencies();
+create or replace trigger alert_correlations_check
+    after insert on monitoring.alert_correlations
+    referencing new table as added
+    for each statement execute function monitoring_internal.check_alert_correlations();

@@ -271,6 +271,23 @@ comment on type monitoring_internal.alert_reading is
     'What a rule found for a label set: value, the level whose threshold is passed (0 none, 1 warning, 2 critical), '
     'the highest level not yet past its recovery, the samples behind it, and data or no_data.';
 
+create type monitoring_internal.sample_fold as (
+    series_id integer, samples integer, mean double precision, least double precision, most double precision,
+    total double precision, deviation double precision, first double precision, last double precision,
+    increase double precision, seconds double precision, last_at timestamptz
+);
+
+comment on type monitoring_internal.sample_fold is
+    'What a series'' samples in a window come to; increase and the seconds it took only where a rule asks for them.';
+
+create type monitoring_internal.rule_value as (
+    rule_no integer, label_key uuid, series_ids integer[], value double precision, samples integer, expected integer,
+    last_at timestamptz, is_quiet boolean
+);
+
+comment on type monitoring_internal.rule_value is
+    'What a rule measured for a label set, before it is judged; quiet where its guard leaves it out of account.';
+
 insert into monitoring.settings (name, value, default_value, kind, minimum, maximum, description) values
     ('alerting.evaluation_interval', '30s', '30s', 'interval', '1s', '1day',
         'How often a rule that names no interval is evaluated.'),

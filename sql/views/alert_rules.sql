@@ -54,9 +54,20 @@ select
     rule.warning_recovery,
     rule.critical_recovery,
     coalesce((rule.condition_definition ->> 'epsilon')::double precision, 1e-6) as epsilon,
+    case
+        when rule.comparison_operator in ('gt', 'gte') then least(rule.warning_threshold, rule.critical_threshold)
+        when rule.comparison_operator in ('lt', 'lte') then greatest(rule.warning_threshold, rule.critical_threshold)
+    end as mildest_threshold,
     state.spacing,
     expected.samples as expected_count,
     greatest(1, ceil(rule.min_coverage * coalesce(expected.samples, 1)))::integer as minimum_count,
+    rule.min_coverage,
+    -- None is a count too.
+    rule.aggregate = 'count' or rule.group_by is not null and rule.group_aggregate = 'count' as is_counting,
+    coalesce((rule.condition_definition ->> 'scale')::double precision, 1) as scale,
+    coalesce(rule.condition_definition #>> '{guard,aggregate}', 'last') as guard_aggregate,
+    (rule.condition_definition #>> '{guard,at_least}')::double precision as least_activity,
+    (rule.condition_definition ->> 'min_denominator')::double precision as least_divisor,
     rule.condition_type = 'threshold' and rule.group_by is null
         and not rule.condition_definition ? 'guard' as is_plain,
     rule.aggregate in ('rate', 'increase')

@@ -1,5 +1,6 @@
 -- alerting/rule_bindings.sql: which series each rule reads, kept from pass to pass.
--- Owns enqueue_series, track_alert_rule, bind_rules, bind_operands, measure_spacing_at, refresh_rule_bindings_at.
+-- Owns enqueue_series, track_alert_rule, bind_rules, bind_operands, series_spacing_at, measure_spacing_at,
+-- refresh_rule_bindings_at.
 -- Writes unbound_series, alert_rule_states, alert_bindings. One pass at a time refreshes; rules may change meanwhile.
 
 -- Note new series: whoever sees the series sees the note, so none is missed, whatever the order of commits.
@@ -147,6 +148,27 @@ $$;
 comment on function monitoring_internal.bind_operands(integer[]) is
     'Binds the divisors and guards of rules to the label sets of those rules.';
 
+-- The distance of a series' newest samples before a time; null for fewer than three.
+create or replace function monitoring_internal.series_spacing_at(p_series_id integer, p_now timestamptz)
+returns interval
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select (max(recent.sampled_at) - min(recent.sampled_at)) / (count(*) - 1)
+    from (
+        select sample.sampled_at
+        from monitoring_internal.sample_points as sample
+        where sample.series_id = p_series_id
+            and sample.sampled_at > p_now - interval '2 days' and sample.sampled_at <= p_now
+        order by sample.sampled_at desc
+        limit 10
+    ) as recent
+    having count(*) >= 3;
+$$;
+
+comment on function monitoring_internal.series_spacing_at(integer, timestamptz) is
+    'Distance of the newest samples of a series before a time; null for fewer than three.';
+
 -- The distance of a rule's samples: the interval of the collector of its metric, else what its series show.
 create or replace function monitoring_internal.measure_spacing_at(p_rules integer[], p_now timestamptz)
 returns void
@@ -166,19 +188,14 @@ as $$
             group by metric.name
         ) as collector on collector.name = rule.metric_name
         left join lateral (
-            select (max(recent.sampled_at) - min(recent.sampled_at)) / (count(*) - 1) as every
+            select min(monitoring_internal.series_spacing_at(member.series_id, p_now)) as every
             from (
-                select sample.sampled_at
-                from monitoring_internal.sample_points as sample
-                where sample.series_id = (
-                        select max(binding.series_id)
-                        from monitoring.alert_bindings as binding
-                        where binding.rule_no = rule.rule_no and binding.operand = 0)
-                    and sample.sampled_at > p_now - interval '2 days' and sample.sampled_at <= p_now
-                order by sample.sampled_at desc
-                limit 10
-            ) as recent
-            having count(*) >= 3
+                select binding.series_id
+                from monitoring.alert_bindings as binding
+                where binding.rule_no = rule.rule_no and binding.operand = 0
+                order by binding.series_id desc
+                limit 5
+            ) as member
         ) as observed on collector.name is null
         where rule.rule_no = any (p_rules)
     ) as found

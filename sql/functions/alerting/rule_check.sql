@@ -32,19 +32,21 @@ as $$
             where metric.usage = 'metric' and metric.name = p_metric
         ),
         (
-            select (max(recent.sampled_at) - min(recent.sampled_at)) / (count(*) - 1)
+            -- The newest samples of the newest series, whenever that was.
+            select min(monitoring_internal.series_spacing_at(member.series_id, latest.sampled_at))
             from (
-                select sample.sampled_at
+                select series.series_id
+                from monitoring.series as series
+                inner join monitoring.metric_families as family using (metric_family_id)
+                where family.name = p_metric
+                order by series.series_id desc
+                limit 5
+            ) as member
+            cross join lateral (
+                select max(sample.sampled_at) as sampled_at
                 from monitoring_internal.sample_points as sample
-                where sample.series_id = (
-                    select max(series.series_id)
-                    from monitoring.series as series
-                    inner join monitoring.metric_families as family using (metric_family_id)
-                    where family.name = p_metric)
-                order by sample.sampled_at desc
-                limit 10
-            ) as recent
-            having count(*) >= 3
+                where sample.series_id = member.series_id
+            ) as latest
         ));
 $$;
 

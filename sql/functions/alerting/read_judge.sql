@@ -1,0 +1,138 @@
+-- alerting/read_judge.sql: from what rules measured to readings.
+-- Owns combine_label_set, breach_start, had_samples, judge_rule_values.
+-- Writes nothing. Any number of callers at once.
+
+-- The value of a label set: of its series by the group's aggregate, or the sum of a ratio by that of its divisors.
+create or replace function monitoring_internal.combine_label_set(
+    p_condition_type text, p_group_aggregate text, p_mean double precision, p_least double precision,
+    p_most double precision, p_total double precision, p_live integer, p_divisor double precision,
+    p_scale double precision)
+returns double precision
+language sql immutable parallel safe
+begin atomic
+    select case
+        -- Nothing by nothing is no number, and no error.
+        when p_condition_type = 'ratio' then p_total / nullif(p_divisor, 0) * p_scale
+        when p_group_aggregate = 'avg' then p_mean
+        when p_group_aggregate = 'min' then p_least
+        when p_group_aggregate = 'max' then p_most
+        when p_group_aggregate = 'sum' then p_total
+        else p_live
+    end;
+end;
+
+comment on function monitoring_internal.combine_label_set(
+    text, text, double precision, double precision, double precision, double precision, integer, double precision,
+    double precision) is 'The value of a label set from what its series came to; null for a divisor of zero.';
+
+-- When a series began to pass a threshold for good, inside a window: the first sample after the last that did not.
+create or replace function monitoring_internal.breach_start(
+    p_series_id integer, p_start_at timestamptz, p_end_at timestamptz, p_operator text, p_threshold double precision,
+    p_epsilon double precision)
+returns timestamptz
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    with judged as (
+        select sample.sampled_at,
+            monitoring_internal.alert_level(sample.value, p_operator, null, p_threshold, p_epsilon) > 0 as is_passed
+        from monitoring_internal.sample_points as sample
+        where sample.series_id = p_series_id and sample.sampled_at > p_start_at and sample.sampled_at <= p_end_at
+    )
+    select min(judged.sampled_at)
+    from judged
+    where judged.sampled_at > coalesce(
+        (select max(sound.sampled_at) from judged as sound where not sound.is_passed), '-infinity');
+$$;
+
+comment on function monitoring_internal.breach_start(
+    integer, timestamptz, timestamptz, text, double precision, double precision) is
+    'First sample of a window from which on a series passed a threshold without a break; null when its last does not.';
+
+-- Whether any of some series had a sample in a stretch before a time.
+create or replace function monitoring_internal.had_samples(
+    p_series_ids integer[], p_before timestamptz, p_stretch interval)
+returns boolean
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select 1
+        from unnest(p_series_ids) as member (series_id)
+        cross join lateral (
+            select 1
+            from monitoring_internal.sample_points as sample
+            where sample.series_id = member.series_id
+                and sample.sampled_at > p_before - p_stretch and sample.sampled_at <= p_before
+            limit 1
+        ) as earlier);
+$$;
+
+comment on function monitoring_internal.had_samples(integer[], timestamptz, interval) is
+    'Whether any of the series has a sample in the stretch before a time.';
+
+-- Judge what was measured, and leave out what is well and was before.
+-- Too few samples are no data only where there were samples before the window: what is new is judged by what there is.
+create or replace function monitoring_internal.judge_rule_values(
+    p_values monitoring_internal.rule_value[], p_start_at timestamptz, p_end_at timestamptz)
+returns setof monitoring_internal.alert_reading
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set jit = off
+as $$
+declare
+    v_forget constant interval := monitoring_internal.setting_interval('alerting.forget_series_after');
+begin
+    return query
+        select found.rule_no, found.label_key, series.tenant_id,
+            case when level.group_by is null then series.labels
+                else monitoring_internal.alert_group_labels(series.labels, level.group_by) end,
+            found.value, judged.breached, judged.held,
+            case when judged.breached > 0 then coalesce(
+                case when level.is_plain and level.aggregate in ('avg', 'min', 'max', 'last') then
+                    monitoring_internal.breach_start(
+                        found.series_ids[1], p_start_at, p_end_at, level.comparison_operator, chosen.threshold,
+                        level.epsilon) end,
+                found.last_at) end,
+            found.last_at, found.samples, found.expected, chosen.threshold,
+            case when verdict.is_missing then 'no_data' else 'data' end,
+            case when judged.breached > 0 or verdict.is_missing then jsonb_build_object(
+                'metric', level.metric_name, 'aggregate', level.aggregate, 'window', level.evaluation_window,
+                'operator', level.comparison_operator, 'series', cardinality(found.series_ids),
+                'from', p_start_at, 'until', p_end_at) end
+        from unnest(p_values) as found
+        inner join monitoring_internal.alert_rule_levels as level on level.rule_no = found.rule_no
+        inner join monitoring.series as series on series.series_id = found.series_ids[1]
+        inner join monitoring.tenants as tenant on tenant.tenant_id = series.tenant_id and tenant.is_active
+        cross join lateral (
+            select case
+                when not found.is_quiet and (found.value is null or not level.is_counting
+                    and found.samples < ceil(level.min_coverage * coalesce(found.expected, 1)))
+                then monitoring_internal.had_samples(found.series_ids, p_start_at, v_forget)
+                else false end as is_missing
+        ) as verdict
+        cross join lateral (
+            select case when verdict.is_missing or found.is_quiet then null else found.value end as value
+        ) as counted
+        cross join lateral (
+            select
+                monitoring_internal.alert_level(counted.value, level.comparison_operator, level.warning_threshold,
+                    level.critical_threshold, level.epsilon) as breached,
+                monitoring_internal.alert_held_level(counted.value, level.comparison_operator,
+                    level.warning_threshold, level.critical_threshold, level.warning_recovery,
+                    level.critical_recovery, level.epsilon) as held
+        ) as judged
+        cross join lateral (
+            select case when coalesce(nullif(judged.breached, 0), judged.held) = 2 then level.critical_threshold
+                else coalesce(level.warning_threshold, level.critical_threshold) end as threshold
+        ) as chosen
+        where judged.breached > 0 or verdict.is_missing
+            or (found.value is not null or found.is_quiet) and (found.rule_no, found.label_key) in (
+                select condition.rule_no, condition.label_key from monitoring.alert_conditions as condition);
+end;
+$$;
+
+comment on function monitoring_internal.judge_rule_values(
+    monitoring_internal.rule_value[], timestamptz, timestamptz) is
+    'Readings of what was measured: levels, no data, since when; only those that matter.';

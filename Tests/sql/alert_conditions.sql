@@ -363,6 +363,10 @@ select is(
     pg_temp.faults(jsonb_build_object('condition_type', 'composite', 'condition_definition',
         (repeat('{"not": ', 30) || '{"rule": "one"}' || repeat('}', 30))::jsonb)),
     'condition_definition is nested deeper than 20', 'a deep tree is refused before it is walked');
+select throws_like(
+    $$ insert into monitoring.alert_rules (rule_name, metric_name, condition_type, condition_definition)
+        values ('y', 'shape', 'trend', '{"trend": "upwards"}') $$,
+    '%"trend" of condition_definition is none of slope%', 'and a rule is checked for it when it is made');
 update monitoring.alert_rules set condition_definition = '{"rule": "both"}' where rule_name = 'alone';
 select is(
     (select string_agg(fault, '; ') from monitoring.alert_rules as r

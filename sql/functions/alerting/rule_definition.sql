@@ -78,9 +78,13 @@ begin
         end if;
         return query select matcher.* from monitoring_internal.rule_matcher_faults(
             coalesce(v_definition -> 'denominator_matchers', '{}'), 'denominator_matchers') as matcher;
+    else
+        return query
+            select other.fault, 'The keys of each type are in docs/alerting.md.'
+            from monitoring_internal.check_condition_definition(p_rule) as other (fault);
     end if;
 end;
 $$;
 
 comment on function monitoring_internal.rule_definition_faults(monitoring.alert_rules) is
-    'What is wrong with the condition_definition of a rule.';
+    'What is wrong with condition_definition and pattern_definition of a rule.';

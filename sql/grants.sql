@@ -299,6 +299,7 @@ grant select on monitoring.alert_conditions, monitoring.alerts, monitoring.alert
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant select on monitoring.alert_passes to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function monitoring.evaluate_alerts() to monitoring_admin, monitoring_service;
 
 
 -- what keeps an alert quiet --------------------------------------------------------------------------

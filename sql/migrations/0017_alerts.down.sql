@@ -8,3 +8,5 @@ drop table monitoring.alert_passes;
 drop table monitoring.alert_transitions;
 drop table monitoring.alerts;
 drop table monitoring.alert_conditions;
+drop type monitoring_internal.alert_change;
+drop type monitoring_internal.alert_pair;

@@ -15,9 +15,7 @@ create table monitoring.alert_conditions (
     no_data_since timestamptz,
     alert_id uuid,
     alert_created_at timestamptz,
-    dismissed_until timestamptz,
-    dismissed_alert_id uuid,
-    dismissed_level smallint,
+    dismissed_until timestamptz, dismissed_alert_id uuid, dismissed_level smallint,
     is_flapping boolean not null default false,
     changes timestamptz[] not null default '{}',
     value double precision,
@@ -83,22 +81,16 @@ create table monitoring.alerts (
     threshold_value double precision,
     last_value double precision,
     affected_components jsonb not null default '[]',
-    related_metrics jsonb not null default '[]',
-    suggested_actions jsonb not null default '[]',
-    runbook_url text,
+    related_metrics jsonb not null default '[]', suggested_actions jsonb not null default '[]', runbook_url text,
     first_breach_at timestamptz not null,
     triggered_at timestamptz not null,
     first_acknowledged_at timestamptz,
     acknowledged_at timestamptz,
-    acknowledged_by uuid,
-    acknowledged_role text,
+    acknowledged_by uuid, acknowledged_role text,
     acknowledged_until timestamptz,
     resolved_at timestamptz,
-    resolved_by uuid,
-    resolved_role text,
-    resolved_value double precision,
-    resolution_reason text,
-    resolution_notes text,
+    resolved_by uuid, resolved_role text, resolved_value double precision,
+    resolution_reason text, resolution_notes text,
     suppressed_by jsonb not null default '[]',
     suppressed_since timestamptz,
     reopen_count integer not null default 0,
@@ -256,14 +248,36 @@ create table monitoring_partitions.alert_passes_default partition of monitoring.
 comment on table monitoring.alert_passes is 'Passes of the evaluator.';
 comment on column monitoring.alert_passes.pass_id is 'Number of the pass.';
 comment on column monitoring.alert_passes.started_at is 'The time it evaluated for.';
-comment on column monitoring.alert_passes.duration is 'How long it took; null: it was a replay.';
+comment on column monitoring.alert_passes.duration is 'How long its statement took.';
 comment on column monitoring.alert_passes.rules is 'Rules that were due.';
-comment on column monitoring.alert_passes.pairs is 'Readings that were not plainly ok.';
+comment on column monitoring.alert_passes.pairs is 'Rules and label sets with a transition.';
 comment on column monitoring.alert_passes.transitions is 'Transitions it made.';
 comment on column monitoring.alert_passes.errors is 'Rules that could not be evaluated.';
 comment on column monitoring.alert_passes.skipped_ticks is 'Evaluations that came due and were not done before it.';
 comment on table monitoring_partitions.alert_passes_default is
     'Rows that no partition takes. Kept empty: maintain_partitions() moves them.';
+
+create type monitoring_internal.alert_pair as (
+    rule_no integer, label_key uuid, kind text, tenant_id uuid, labels jsonb, value double precision,
+    threshold double precision, sampled_at timestamptz, sample_count integer, evidence jsonb, sees text,
+    breached smallint, held smallint, wanted smallint, is_silent boolean, is_moved boolean, storm_count integer,
+    state text, level smallint, alert_id uuid, alert_created_at timestamptz, dismissed_until timestamptz,
+    dismissed_alert_id uuid, dismissed_level smallint, is_flapping boolean, changes timestamptz[],
+    warning_since timestamptz, critical_since timestamptz, lowering_since timestamptz, recovering_since timestamptz,
+    no_data_since timestamptz
+);
+comment on type monitoring_internal.alert_pair is
+    'A rule and a label set in a pass: what is seen of it now (breach, held, clear, no_data, missing), the level that '
+    'has lasted long enough, its condition as it was (state null: ok), and its clocks as they are now.';
+
+create type monitoring_internal.alert_change as (
+    pair monitoring_internal.alert_pair, action text, state text, level smallint, severity text, events text[],
+    reason text, changes timestamptz[], is_flapping boolean, alert_id uuid, alert_created_at timestamptz,
+    is_reopened boolean
+);
+comment on type monitoring_internal.alert_change is
+    'What a pass does with a pair: fire, pend, wait, hold, recover, mute, resolve or drop; what it becomes, and the '
+    'transitions that are told of it.';
 
 -- Alerts are not dropped by age: an open one may be as old as it likes, closed ones are moved to the archive.
 insert into monitoring.partition_policies

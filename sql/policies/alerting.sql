@@ -18,3 +18,16 @@ create policy alert_transitions_visible on monitoring.alert_transitions for sele
 create or replace trigger alerts_update_updated_at
     before update on monitoring.alerts
     for each row execute function monitoring_internal.update_updated_at_column();
+
+create or replace trigger alert_rules_close_dropped
+    after delete on monitoring.alert_rules
+    referencing old table as former
+    for each statement execute function monitoring_internal.close_alerts_of_dropped_rules();
+comment on trigger alert_rules_close_dropped on monitoring.alert_rules is 'Resolves what is open of dropped rules.';
+
+create or replace trigger alert_rules_close_changed
+    after update on monitoring.alert_rules
+    referencing old table as former new table as later
+    for each statement execute function monitoring_internal.close_alerts_of_changed_rules();
+comment on trigger alert_rules_close_changed on monitoring.alert_rules is
+    'Resolves what is open of rules that are switched off, or group or read otherwise than before.';

@@ -16,6 +16,8 @@
 --! metric frozenxid_age pg_database_frozenxid_age gauge transactions
 --!     Age of the oldest transaction id that is not frozen.
 --! metric minmxid_age pg_database_minmxid_age gauge multixacts Age of the oldest multixact id.
+--! metric overdue pg_database_frozenxid_overdue gauge transactions
+--!     By how much that age is beyond autovacuum_freeze_max_age; 0 while freezing keeps up.
 --! metric freeze_share pg_database_freeze_max_age_ratio gauge ratio
 --!     Age of the oldest transaction id over autovacuum_freeze_max_age, at which autovacuum freezes by force.
 --! version 15-
@@ -25,6 +27,7 @@ select
     case when database.datallowconn then mxid_age(database.datminmxid) end as connectable_minmxid_age,
     age(database.datfrozenxid) as frozenxid_age,
     mxid_age(database.datminmxid) as minmxid_age,
+    greatest(0, age(database.datfrozenxid) - current_setting('autovacuum_freeze_max_age')::bigint) as overdue,
     age(database.datfrozenxid) / current_setting('autovacuum_freeze_max_age')::double precision as freeze_share
 from pg_database as database
 

@@ -83,12 +83,13 @@ end;
 comment on function monitoring_internal.comparison_words(text, boolean) is
     'The words for an operator: above, below, at or above, at or below, equal to, different from.';
 
--- A number for people: bytes in their multiples, others with six digits that count, and the unit.
+-- A number for people: bytes in their multiples, ratios in percent, others with six digits that count, and the unit.
 create or replace function monitoring_internal.format_alert_value(p_value double precision, p_unit text)
 returns text
 language sql immutable parallel safe
 begin atomic
     select case
+        when p_unit = 'ratio' then trim_scale(round((p_value * 100)::numeric, 2)) || ' %'
         when p_unit = 'bytes' and abs(p_value) < 9e18 then pg_size_pretty(p_value::bigint)
         when p_value = 0 then '0' || coalesce(' ' || nullif(p_unit, ''), '')
         when abs(p_value) between 1e-6 and 1e15 then
@@ -151,10 +152,11 @@ set search_path = pg_catalog, pg_temp
 as $$
     select case when length(title.text) <= 200 then title.text else left(title.text, 199) || '…' end
     from (
-        select monitoring_internal.render_template(
-            coalesce(p_rule.title_template, case
-                when p_values -> 'labels' = '{}' then '{{ rule_name }}' else '{{ rule_name }} ({{ labels }})' end),
-            p_values) as text
+        -- Without labels the parentheses around them go too.
+        select replace(
+            monitoring_internal.render_template(
+                coalesce(p_rule.title_template, '{{ rule_name }} ({{ labels }})'), p_values),
+            ' ()', '') as text
     ) as title;
 $$;
 

@@ -305,9 +305,7 @@ grant execute on function monitoring.evaluate_alerts() to monitoring_admin, moni
 -- what keeps an alert quiet --------------------------------------------------------------------------
 grant select on
     monitoring.business_hours, monitoring.holidays, monitoring.alert_silences, monitoring.maintenance_windows,
-    monitoring.alert_inhibitions, monitoring.alert_dependencies, monitoring.silences, monitoring.maintenance,
-    monitoring.alert_correlations, monitoring.alert_group_members, monitoring.alert_groups,
-    monitoring.alert_rule_correlations to
+    monitoring.alert_inhibitions, monitoring.alert_dependencies, monitoring.silences, monitoring.maintenance to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant insert, update, delete on
     monitoring.business_hours, monitoring.holidays, monitoring.maintenance_windows, monitoring.alert_inhibitions,
@@ -318,7 +316,6 @@ grant execute on function
     monitoring.silence_alerts(
         jsonb, text, interval, timestamptz, timestamptz, text, text, uuid, interval, boolean),
     monitoring.unsilence(bigint) to monitoring_admin, monitoring_service, monitoring_analyst;
-grant execute on function monitoring.tidy_correlations() to monitoring_admin, monitoring_service;
 grant execute on function
     monitoring.silenced_alerts(jsonb), monitoring_internal.silence_matches(),
     monitoring_internal.occurrence_near(text, interval, text, timestamptz),
@@ -340,7 +337,8 @@ grant select on
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant select on monitoring.contact_methods, monitoring.audit_logs to
     monitoring_admin, monitoring_service, monitoring_analyst;
-grant select on monitoring.who_is_on_call to
+grant select on
+    monitoring.who_is_on_call, monitoring.alert_response, monitoring.alert_noise, monitoring_internal.answered_alerts to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant execute on function
     monitoring.on_call_at(text, timestamptz), monitoring.on_call_shifts(text, timestamptz, timestamptz),
@@ -352,7 +350,13 @@ grant execute on function
 grant execute on function
     monitoring.define_on_call_schedule(jsonb), monitoring_internal.schedule_fault(jsonb),
     monitoring_internal.replace_on_call_layers(integer, uuid, jsonb),
-    monitoring_internal.person_id_of(uuid, text) to monitoring_admin;
+    monitoring_internal.person_id_of(uuid, text), monitoring_internal.future_shift_of(uuid),
+    monitoring_internal.check_time_zone(text) to monitoring_admin;
+-- Reading is the reader's; acting on alerts the analyst's, within the tenants of its membership.
+grant execute on function
+    monitoring.acknowledge_alert(uuid, text, timestamptz), monitoring.unacknowledge_alert(uuid, text),
+    monitoring.resolve_alert(uuid, text), monitoring.comment_alert(uuid, text) to
+    monitoring_admin, monitoring_analyst;
 grant execute on function monitoring.override_on_call(text, text, timestamptz, timestamptz, text, text) to
     monitoring_admin, monitoring_analyst;
 

@@ -17,6 +17,10 @@ create function pg_temp.shifts(p_schedule text, p_from timestamptz, p_until time
     from monitoring.on_call_shifts(p_schedule, p_from, p_until) order by start_at;
 $$;
 
+create role pgvigil_test_admin login;
+grant monitoring_admin to pgvigil_test_admin;
+set local role pgvigil_test_admin;
+
 -- Turns -----------------------------------------------------------------------------------------------
 select lives_ok($$ select monitoring.define_on_call_schedule('{
     "name": "weeks", "time_zone": "Europe/Berlin",
@@ -35,6 +39,8 @@ select isnt(
     (select (array['anna', 'ben'])[1 + (floor(extract(epoch from '2026-03-30 07:30+00'::timestamptz
         - '2026-01-05 08:00+00'::timestamptz) / 604800)::integer % 2)]),
     pg_temp.at('weeks', '2026-03-30 07:30+00'), 'turns of fixed seconds would hand over at 10:00 in summer');
+
+reset role;
 
 select monitoring.define_on_call_schedule('{"name": "hours", "time_zone": "Europe/Berlin", "layers": [
     {"people": ["anna", "ben", "carl"], "turn": "hourly", "turn_length": 8, "start": "2026-10-24", "hand_over": "00:00"}]}');

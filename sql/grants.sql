@@ -305,7 +305,9 @@ grant execute on function monitoring.evaluate_alerts() to monitoring_admin, moni
 -- what keeps an alert quiet --------------------------------------------------------------------------
 grant select on
     monitoring.business_hours, monitoring.holidays, monitoring.alert_silences, monitoring.maintenance_windows,
-    monitoring.alert_inhibitions, monitoring.alert_dependencies, monitoring.silences, monitoring.maintenance to
+    monitoring.alert_inhibitions, monitoring.alert_dependencies, monitoring.silences, monitoring.maintenance,
+    monitoring.alert_correlations, monitoring.alert_group_members, monitoring.alert_groups,
+    monitoring.alert_rule_correlations to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant insert, update, delete on
     monitoring.business_hours, monitoring.holidays, monitoring.maintenance_windows, monitoring.alert_inhibitions,
@@ -316,6 +318,7 @@ grant execute on function
     monitoring.silence_alerts(
         jsonb, text, interval, timestamptz, timestamptz, text, text, uuid, interval, boolean),
     monitoring.unsilence(bigint) to monitoring_admin, monitoring_service, monitoring_analyst;
+grant execute on function monitoring.tidy_correlations() to monitoring_admin, monitoring_service;
 grant execute on function
     monitoring.silenced_alerts(jsonb), monitoring_internal.silence_matches(),
     monitoring_internal.occurrence_near(text, interval, text, timestamptz),

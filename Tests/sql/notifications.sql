@@ -281,6 +281,16 @@ select pg_temp.change(2, 'steady', 25, pg_temp.at(1001));
 select results_eq($$ select pg_temp.pass(25, pg_temp.at(1001)) $$, $$ values ('repeat pager 2'), ('repeat shop 2') $$,
     'until it is steady');
 
+select pg_temp.fire(9, 'sales', 'i', 'critical', 26, pg_temp.at(1010));
+update monitoring.alert_transitions set reason = 'no_data' where alert_id = pg_temp.alert(9);
+select results_eq($$ select pg_temp.pass(26, pg_temp.at(1010)) $$, $$ values ('no_data pager 9'), ('no_data shop 9') $$,
+    'an alert for want of data says so');
+select pg_temp.fire(10, 'disk', 'k', 'high', 27, pg_temp.at(1011));
+update monitoring.alerts set is_storm = true, storm_count = 500 where id = pg_temp.alert(10);
+select pg_temp.pass(27, pg_temp.at(1011));
+select results_eq($$ select pg_temp.pass(28, pg_temp.at(1012)) $$, $$ values ('storm desk 10') $$,
+    'one that stands for many is told as a storm');
+
 -- Books -----------------------------------------------------------------------------------------------------------
 select results_eq(
     $$ select a.notification_count, jsonb_array_length(a.notifications_sent), a.last_notification_at,

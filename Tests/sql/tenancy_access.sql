@@ -150,6 +150,8 @@ insert into monitoring.alerts (tenant_id, rule_no, rule_name, label_key, alert_t
     max_severity, first_breach_at, triggered_at)
 select t.tenant_id, 2, 'explaining', t.tenant_id, 'seeded', 'seeded', 'low', 'low', now(), now()
 from monitoring.tenants as t where not t.is_system;
+insert into monitoring.alert_transitions (occurred_at, tenant_id, rule_no, label_key, transition)
+select now(), t.tenant_id, 2, t.tenant_id, 'fired' from monitoring.tenants as t where not t.is_system;
 insert into monitoring.alert_correlations (tenant_id, alert_id, other_alert_id, kind, strength, found_at)
 select a.tenant_id, a.id, b.id, 'label', 0.5, now() from monitoring.alerts as a
 join monitoring.alerts as b on b.tenant_id = a.tenant_id and a.id < b.id;

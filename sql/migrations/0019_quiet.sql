@@ -140,7 +140,7 @@ create table monitoring.maintenance_windows (
 create index maintenance_windows_tenant_id_idx on monitoring.maintenance_windows (tenant_id);
 
 comment on table monitoring.maintenance_windows is
-    'Planned work: alerts of what is worked on are withheld, and the window is shown. Written by monitoring_admin.';
+    'Planned work: alerts of what is worked on are withheld. Written by monitoring_admin.';
 comment on column monitoring.maintenance_windows.maintenance_window_id is 'Key.';
 comment on column monitoring.maintenance_windows.tenant_id is
     'Whose alerts it withholds; null for those of every tenant.';
@@ -236,6 +236,7 @@ create table monitoring.alert_correlations (
     kind text not null,
     strength double precision not null,
     evidence jsonb not null default '{}',
+    cause_alert_id uuid,
     found_at timestamptz not null,
     constraint alert_correlations_pkey primary key (alert_id, other_alert_id),
     constraint alert_correlations_tenant_id_fkey
@@ -246,8 +247,6 @@ create table monitoring.alert_correlations (
     constraint alert_correlations_strength_check check (strength between 0 and 1)
 );
 create index alert_correlations_other_alert_id_idx on monitoring.alert_correlations (other_alert_id);
-create index alert_correlations_found_at_idx on monitoring.alert_correlations (found_at);
-create index alert_correlations_tenant_id_idx on monitoring.alert_correlations (tenant_id);
 
 comment on table monitoring.alert_correlations is
     'Pairs of alerts of one tenant that belong together, each once, by the strongest reason that was found. Of many '
@@ -256,10 +255,11 @@ comment on column monitoring.alert_correlations.alert_id is 'The one with the lo
 comment on column monitoring.alert_correlations.other_alert_id is 'The other one. Outlives both alerts'' partitions.';
 comment on column monitoring.alert_correlations.tenant_id is 'Whose alerts both are.';
 comment on column monitoring.alert_correlations.kind is
-    'topology: one server; dependency: declared between their rules; label: other labels in common; temporal: one is '
-    'about a metric that the other names as related. All but dependency ask for beginnings within minutes.';
+    'topology: one server; dependency: declared; label: another label in common; temporal: a related metric.';
 comment on column monitoring.alert_correlations.strength is '0 to 1.';
 comment on column monitoring.alert_correlations.evidence is 'What they have in common.';
+comment on column monitoring.alert_correlations.cause_alert_id is
+    'Which of them explains the other, where that is declared.';
 comment on column monitoring.alert_correlations.found_at is 'The evaluation that found it.';
 
 create table monitoring.alert_group_members (
@@ -292,7 +292,7 @@ insert into monitoring.settings (name, value, default_value, kind, minimum, maxi
         'Longest silence that is taken without force.'),
     ('alerting.correlation_window', '5min', '5min', 'interval', '10s', '1h',
         'Alerts that begin within this of each other may be correlated.'),
-    ('alerting.correlation_labels', 'cluster,service,datname', 'cluster,service,datname', 'text', null, null,
+    ('alerting.correlation_labels', 'cluster,service', 'cluster,service', 'text', null, null,
         'Labels, with commas, whose equal values correlate alerts of one tenant that begin together.'),
     ('alerting.correlation_limit', '10000', '10000', 'integer', '100', '50000',
         'How many open alerts, the newest first, are looked at for correlations.'),

@@ -63,3 +63,57 @@ cross join lateral monitoring_internal.window_state(
 comment on view monitoring.maintenance is
     'Planned work as it stands: state pending, active or expired, the span in force now or next, and how many open '
     'alerts it withholds.';
+
+create or replace view monitoring.alert_groups with (security_invoker = true) as
+select
+    member.group_id, member.tenant_id, min(alert.triggered_at) as started_at,
+    case when bool_and(alert.status = 'resolved') then max(alert.resolved_at) end as ended_at,
+    count(*) as alerts, count(*) filter (where alert.status <> 'resolved') as open_alerts,
+    (array_agg(alert.severity order by array_position(array['critical', 'high', 'medium', 'low'], alert.severity)))[1]
+        as severity,
+    (array_agg(member.alert_id) filter (where member.is_root))[1] as root_alert_id,
+    (array_agg(alert.alert_title) filter (where member.is_root))[1] as root_title,
+    max(member.dependants) as root_dependants,
+    array_agg(distinct alert.rule_name) as rules
+from monitoring.alert_group_members as member
+inner join monitoring.alerts as alert on alert.id = member.alert_id and alert.tenant_id = member.tenant_id
+group by member.group_id, member.tenant_id;
+
+comment on view monitoring.alert_groups is
+    'Alerts that belong together, one row a group: from when to when, how many, and the one to look at first: what '
+    'most others depend on, and of these the earliest.';
+
+create or replace view monitoring.alert_rule_correlations with (security_invoker = true) as
+with bucket as (
+    select distinct moved.tenant_id, moved.rule_no, floor(extract(epoch from moved.occurred_at) / 300)::bigint as no
+    from monitoring.alert_transitions as moved
+    where moved.transition = 'fired' and moved.occurred_at > now() - interval '90 days'
+),
+busy as (
+    select bucket.tenant_id, bucket.rule_no, count(*) as starts from bucket group by bucket.tenant_id, bucket.rule_no
+),
+joint as (
+    select one.tenant_id, one.rule_no, other.rule_no as other_rule_no,
+        least(count(distinct one.no), count(distinct other.no)) as together
+    from bucket as one
+    inner join bucket as other
+        on other.tenant_id = one.tenant_id and other.rule_no > one.rule_no
+        and other.no between one.no - 1 and one.no + 1
+    group by one.tenant_id, one.rule_no, other.rule_no
+)
+select
+    joint.tenant_id, joint.rule_no, rule.rule_name, joint.other_rule_no, other.rule_name as other_rule_name,
+    one.starts, two.starts as other_starts, joint.together,
+    -- 25,920 spans of five minutes in 90 days; by chance one meets any of three.
+    joint.together * 25920 / (3.0::float8 * one.starts * two.starts) as lift,
+    (25920.0::float8 * joint.together - one.starts * two.starts)
+        / sqrt(one.starts * two.starts * (25920.0::float8 - one.starts) * (25920.0::float8 - two.starts)) as phi
+from joint
+inner join busy as one on one.tenant_id = joint.tenant_id and one.rule_no = joint.rule_no
+inner join busy as two on two.tenant_id = joint.tenant_id and two.rule_no = joint.other_rule_no
+left join monitoring.alert_rules as rule on rule.rule_no = joint.rule_no
+left join monitoring.alert_rules as other on other.rule_no = joint.other_rule_no;
+
+comment on view monitoring.alert_rule_correlations is
+    'Pairs of rules whose alerts began together in the last 90 days: how often (in spans of five minutes, neighbours '
+    'included), how much more often than by chance (lift), and how closely (phi, -1 to 1). Few of them tell little.';

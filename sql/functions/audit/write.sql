@@ -85,7 +85,7 @@ $$;
 comment on function monitoring_internal.write_audit(text, text[], text[], jsonb[], jsonb[]) is
     'Writes the audit of rows given as they were and as they are, joined by their key.';
 
--- Trigger, once a statement: rows made. Arguments: what the rows are called, their key columns, columns that do not count.
+-- Trigger, once a statement: rows made. Arguments: their kind, their key columns, columns that do not count.
 create or replace function monitoring_internal.audit_made()
 returns trigger
 language plpgsql volatile parallel unsafe security definer
@@ -103,7 +103,7 @@ $$;
 comment on function monitoring_internal.audit_made() is
     'Trigger: writes the audit of rows made, in its transaction.';
 
--- Trigger, once a statement: rows changed. Arguments: what the rows are called, their key columns, columns that do not count.
+-- Trigger, once a statement: rows changed. Arguments: their kind, their key columns, columns that do not count.
 create or replace function monitoring_internal.audit_changed()
 returns trigger
 language plpgsql volatile parallel unsafe security definer
@@ -122,7 +122,7 @@ $$;
 comment on function monitoring_internal.audit_changed() is
     'Trigger: writes the audit of rows changed, in its transaction.';
 
--- Trigger, once a statement: rows removed. Arguments: what the rows are called, their key columns, columns that do not count.
+-- Trigger, once a statement: rows removed. Arguments: their kind, their key columns, columns that do not count.
 create or replace function monitoring_internal.audit_gone()
 returns trigger
 language plpgsql volatile parallel unsafe security definer

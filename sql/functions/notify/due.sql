@@ -23,10 +23,10 @@ as $$
         select transition.alert_id,
             bool_or(transition.transition = 'flapping') as is_flapping_now,
             case when bool_or(transition.transition = 'storm') then 'storm'
-                when bool_or(transition.transition = 'no_data') then 'no_data' end as kind
+                when bool_or(transition.reason = 'no_data') then 'no_data' end as kind
         from monitoring.alert_transitions as transition
         where transition.pass_id = p_pass_id and transition.alert_id is not null
-            and transition.transition in ('flapping', 'storm', 'no_data')
+            and transition.transition in ('flapping', 'storm', 'fired')
         group by transition.alert_id
     ), pair as (
         select looked.group_id, looked.channel_id, alert.*, monitoring_internal.severity_level(alert.severity) as level,

@@ -66,17 +66,20 @@ language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_over uuid[];
     v_group_ids bigint[];
 begin
     -- Channels that are inactive or gone were not looked at: the one comes back, the other does not.
     update monitoring.notification_log as log
     set next_due_at = p_now + interval '5 min'
     from monitoring.notification_channels as channel
-    where log.next_due_at <= p_now and log.is_replay = monitoring_internal.is_replay() and channel.id = log.channel_id and not channel.is_active;
+    where log.next_due_at <= p_now and log.is_replay = monitoring_internal.is_replay()
+        and channel.id = log.channel_id and not channel.is_active;
     delete from monitoring.notification_log as log
     where log.next_due_at <= p_now and log.is_replay = monitoring_internal.is_replay() and not exists (
         select from monitoring.notification_channels as channel where channel.id = log.channel_id);
-    with over as materialized (
+    -- An array, because a join with what was made a moment ago is planned without statistics.
+    v_over := array(
         select transition.alert_id
         from monitoring.alert_transitions as transition
         where transition.occurred_at > p_since - interval '1 min' and transition.occurred_at <= p_now
@@ -84,18 +87,17 @@ begin
         union
         select told.alert_id
         from unnest(p_sends) as send
-        cross join unnest(send.resolved) as told (alert_id)
-    ), gone as (
+        cross join unnest(send.resolved) as told (alert_id));
+    with gone as (
         delete from monitoring.notification_members as member
-        using over, monitoring.alerts as alert
-        where member.alert_id = over.alert_id and alert.id = member.alert_id and alert.tenant_id = member.tenant_id
-            and alert.status = 'resolved'
-            and monitoring_internal.is_replay() = coalesce((
-                select bool_or(log.is_replay) from monitoring.notification_log as log
-                where log.group_id = member.group_id), false)
+        where member.alert_id = any (v_over)
+            and exists (
+                select from monitoring.alerts as alert
+                where alert.id = member.alert_id and alert.tenant_id = member.tenant_id and alert.status = 'resolved')
             and not exists (
                 select from monitoring.notification_log as log
-                where log.group_id = member.group_id and member.alert_id = any (log.firing))
+                where log.group_id = member.group_id
+                    and (member.alert_id = any (log.firing) or log.is_replay <> monitoring_internal.is_replay()))
         returning member.group_id
     )
     select array_agg(distinct gone.group_id) into v_group_ids from gone;
@@ -119,6 +121,7 @@ create or replace function monitoring_internal.notify_transitions_at(p_now times
 returns integer
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
     v_since constant timestamptz := coalesce(

@@ -9,7 +9,7 @@ SHELL := /bin/bash
 PACKAGES := libpq-dev libmicrohttpd-dev libyaml-dev libssl-dev zlib1g-dev pkg-config \
     postgresql-15 postgresql-client-15 tzdata
 TEST_PACKAGES := postgresql-15-pgtap postgresql-15-plpgsql-check prometheus prometheus-postgres-exporter \
-    pgbouncer openssl patchelf shellcheck python3 python3-prometheus-client git debian-archive-keyring
+    pgbouncer openssl patchelf libfaketime shellcheck python3 python3-prometheus-client git debian-archive-keyring
 
 # The second PostgreSQL of the tests, where the server's own unprivileged user can read it.
 POSTGRESQL_17 ?= /var/cache/pgvigil/postgresql-17

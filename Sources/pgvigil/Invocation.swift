@@ -8,12 +8,14 @@ struct Invocation: Sendable {
     let operands: [String]
     /// Requested by SIGTERM and SIGINT.
     let shutdown: GracefulShutdown
+    /// How the database is reached: `--dsn`, completed by what the environment said at the start.
+    let home: String
     private let values: [String: [String]]
     private let signals: SignalRelay
 
     init(
         title: String, command: Command, parsed: ArgumentParser.Parsed, signals: SignalRelay,
-        environment: (String) -> String?
+        environment: (String) -> String?, home: (String) -> String
     ) {
         self.title = title
         self.operands = parsed.operands
@@ -25,6 +27,7 @@ struct Invocation: Sendable {
             if option.takesValue || Self.isTrue(text) { values[option.name] = [text] }
         }
         self.values = values
+        self.home = home(values[CommandOption.dsn.name]?.last ?? "")
     }
 
     /// The option's value; the last one when it was given more than once.
@@ -67,7 +70,7 @@ struct Invocation: Sendable {
 
     /// Where the database is: `--dsn`, else libpq's own variables, service file and defaults.
     func database(applicationName: String = "pgvigil") -> PostgresConfiguration {
-        PostgresConfiguration(conninfo: value("dsn") ?? "", applicationName: applicationName)
+        PostgresConfiguration(conninfo: home, applicationName: applicationName)
     }
 
     /// Has `action` run at every SIGHUP from now on, on the thread that takes the signals: it must not block.

@@ -24,7 +24,8 @@ enum Program {
             let title = ([Commands.root.name] + parsed.path.map(\.name)).joined(separator: " ")
             let invocation = Invocation(
                 title: title, command: command, parsed: parsed, signals: signals,
-                environment: { getenv($0).map { String(cString: $0) } })
+                environment: { getenv($0).map { String(cString: $0) } },
+                home: { HomeConnection.capture($0) })
             return try await body(invocation).code
         } catch {
             let fault = fault(from: error)

@@ -28,7 +28,7 @@ struct ServeCommand {
     func run() async throws -> ExitStatus {
         let jobs = try await loadJobsOnce()
         guard let directory = settings.embeddedDirectory else {
-            return try await serve(conninfo: invocation.value("dsn") ?? "", jobs)
+            return try await serve(conninfo: invocation.home, jobs)
         }
         let cluster = try await EmbeddedCluster.start(.init(storage: .persistent(directory: directory)))
         log.info("embedded server started", ["directory": directory, "version": "\(cluster.majorVersion)"])

@@ -24,14 +24,14 @@ final class ServeProcess: Sendable {
         return "/" + parts.joined(separator: "/") + "/pgvigil"
     }()
 
-    /// Starts it; `listen` picks a free port unless given.
+    /// Starts it, by another program if one is named; `listen` picks a free port unless given.
     init(
         _ arguments: [String], folder: TemporaryFolder, listen: String = "127.0.0.1:0",
-        environment: [String: String] = [:]
+        environment: [String: String] = [:], through: [String] = []
     ) throws {
         logPath = folder.newPath("serve.log")
         child = try ChildProcess(
-            [Self.program, "serve", "--listen", listen] + arguments,
+            through + [Self.program, "serve", "--listen", listen] + arguments,
             environment: ProcessEnvironment.variables().merging(environment) { $1 },
             output: .file(folder.newPath("serve.out")),
             errors: .file(logPath))
@@ -70,10 +70,11 @@ final class ServeProcess: Sendable {
     /// Runs `body` with a serving process, which is killed if it still runs afterwards.
     static func with<R>(
         _ arguments: [String], listen: String = "127.0.0.1:0", environment: [String: String] = [:],
-        _ body: (ServeProcess, UInt16) async throws -> R
+        through: [String] = [], _ body: (ServeProcess, UInt16) async throws -> R
     ) async throws -> R {
         let folder = try TemporaryFolder()
-        let process = try ServeProcess(arguments, folder: folder, listen: listen, environment: environment)
+        let process = try ServeProcess(
+            arguments, folder: folder, listen: listen, environment: environment, through: through)
         do {
             let result = try await body(process, try await process.port())
             process.child.signal(SIGKILL)

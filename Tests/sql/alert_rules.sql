@@ -78,6 +78,7 @@ select pg_temp.refuses('{"condition_definition": {"guard": {"metric": "lod", "at
     'a guard''s metric must be known');
 select pg_temp.refuses('{"title_template": "{{ valu }}"}', 'unknown "valu"', 'A-22: an unknown name in a template is refused');
 select pg_temp.refuses('{"message_template": "a {{ value"}', 'is not closed', 'and one that is not closed');
+select pg_temp.refuses('{"condition_type": "trend", "condition_definition": {"trnd": "slope"}}', 'trnd', 'each type has its own keys');
 select pg_temp.refuses('{"anomaly_sensitivity": 1.5}', 'outside 0 to 1', 'a sensitivity beyond 1 is refused');
 select pg_temp.refuses('{"warning_threshold": 9, "metric_name": "lod"}', 'beyond .*; metric "lod" is unknown', 'all faults are named at once');
 select pg_temp.refuses('{"severty": "high"}', 'no such key to set: severty', 'a key that is no column is refused');

@@ -74,5 +74,6 @@ select is_empty(
 select is_empty(
     $$ select rule_name from shipped where condition_type = 'threshold' and metric_name like '%\_ratio'
         and greatest(abs(warning_threshold), abs(critical_threshold)) > 50 $$, 'a ratio is of one, not of a hundred');
+
 select * from finish();
 rollback;

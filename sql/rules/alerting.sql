@@ -22,11 +22,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         'pgvigil_alert_missed_evaluations_total', 'pgvigil_alert_evaluation_age_seconds'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "30 s", "step": "1 min",
-            "series": [{"metric": "pgvigil_alert_evaluation_seconds", "values": "0.4x10 40x30 0.4x30"}],
+            "series": [{"metric": "pgvigil_alert_evaluation_seconds", "values": "0.4x4 40x18 0.4x16"}],
             "expect": [
-                {"at": "4 min", "state": "ok"},
-                {"at": "19 min", "state": "firing", "level": "critical"},
-                {"at": "34 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "10 min", "state": "firing", "level": "critical"},
+                {"at": "18 min", "state": "ok"}]},
         {"name": "one slow evaluation", "interval": "30 s", "step": "1 min",
             "series": [{"metric": "pgvigil_alert_evaluation_seconds", "values": "0.4x10 25x1 0.4x10"}],
             "expect": [{"at": "5 min", "state": "ok"}, {"at": "570 s", "state": "ok"}]}]$tests$));
@@ -49,14 +49,14 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array('pgvigil_alert_evaluation_seconds'),
     'tests', jsonb $tests$[
         {"name": "fires while they go on, clears", "interval": "30 s", "step": "1 min",
-            "series": [{"metric": "pgvigil_alert_missed_evaluations_total", "values": "4x30 4+1x60 64x60"}],
+            "series": [{"metric": "pgvigil_alert_missed_evaluations_total", "values": "4x4 4+1x30 34x40"}],
             "expect": [
-                {"at": "14 min", "state": "ok"},
-                {"at": "44 min", "state": "firing", "level": "warning"},
-                {"at": "74 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "16 min", "state": "firing", "level": "warning"},
+                {"at": "36 min", "state": "ok"}]},
         {"name": "a restart", "interval": "30 s", "step": "1 min",
-            "series": [{"metric": "pgvigil_alert_missed_evaluations_total", "values": "4x20 60x30"}],
-            "expect": [{"at": "9 min", "state": "ok"}, {"at": "24 min", "state": "ok"}]}]$tests$));
+            "series": [{"metric": "pgvigil_alert_missed_evaluations_total", "values": "4x4 60x30"}],
+            "expect": [{"at": "1 min", "state": "ok"}, {"at": "16 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'rule_failing', 'rule_category', 'pgvigil', 'platform', 'pgvigil',
@@ -73,11 +73,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array('pgvigil_alert_evaluation_seconds'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "30 s", "step": "1 min",
-            "series": [{"metric": "pgvigil_alert_rules_failed", "values": "0x10 1x30 0x30"}],
+            "series": [{"metric": "pgvigil_alert_rules_failed", "values": "0x4 1x18 0x16"}],
             "expect": [
-                {"at": "4 min", "state": "ok"},
-                {"at": "19 min", "state": "firing", "level": "warning"},
-                {"at": "34 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "10 min", "state": "firing", "level": "warning"},
+                {"at": "18 min", "state": "ok"}]},
         {"name": "one failure", "interval": "30 s", "step": "1 min",
             "series": [{"metric": "pgvigil_alert_rules_failed", "values": "0x10 1x2 0x10"}],
             "expect": [{"at": "5 min", "state": "ok"}, {"at": "10 min", "state": "ok"}]}]$tests$));
@@ -100,11 +100,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array('pgvigil_alert_rules_failed'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "30 s", "step": "5 min",
-            "series": [{"metric": "pgvigil_alert_rules_unmatched", "values": "0x30 1x160 0x30"}],
+            "series": [{"metric": "pgvigil_alert_rules_unmatched", "values": "0x30 1x160 0x40"}],
             "expect": [
                 {"at": "10 min", "state": "ok"},
                 {"at": "90 min", "state": "firing", "level": "warning"},
-                {"at": "105 min", "state": "ok"}]},
+                {"at": "110 min", "state": "ok"}]},
         {"name": "a rule made before its first sample", "interval": "30 s", "step": "5 min",
             "series": [{"metric": "pgvigil_alert_rules_unmatched", "values": "0x20 1x40 0x30"}],
             "expect": [{"at": "5 min", "state": "ok"}, {"at": "40 min", "state": "ok"}]}]$tests$));
@@ -127,11 +127,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array('pgvigil_deliveries_waiting', 'pgvigil_destinations_failing'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "30 s", "step": "1 min",
-            "series": [{"metric": "pgvigil_delivery_oldest_overdue_seconds", "values": "0x10 250+30x30 0x30"}],
+            "series": [{"metric": "pgvigil_delivery_oldest_overdue_seconds", "values": "0x4 250+30x16 0x16"}],
             "expect": [
-                {"at": "4 min", "state": "ok"},
-                {"at": "19 min", "state": "firing", "level": "critical"},
-                {"at": "34 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "9 min", "state": "firing", "level": "critical"},
+                {"at": "17 min", "state": "ok"}]},
         {"name": "a minute behind", "interval": "30 s", "step": "1 min",
             "series": [{"metric": "pgvigil_delivery_oldest_overdue_seconds", "values": "0x10 60x20"}],
             "expect": [{"at": "7 min", "state": "ok"}, {"at": "14 min", "state": "ok"}]}]$tests$));
@@ -153,11 +153,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array('pgvigil_deliveries_waiting', 'pgvigil_deliveries_dead'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "30 s", "step": "1 min",
-            "series": [{"metric": "pgvigil_destinations_failing", "values": "0x10 1x30 0x30"}],
+            "series": [{"metric": "pgvigil_destinations_failing", "values": "0x4 1x18 0x16"}],
             "expect": [
-                {"at": "4 min", "state": "ok"},
-                {"at": "19 min", "state": "firing", "level": "warning"},
-                {"at": "34 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "10 min", "state": "firing", "level": "warning"},
+                {"at": "18 min", "state": "ok"}]},
         {"name": "a receiver restarts", "interval": "30 s", "step": "1 min",
             "series": [{"metric": "pgvigil_destinations_failing", "values": "0x10 1x4 0x10"}],
             "expect": [{"at": "6 min", "state": "ok"}, {"at": "11 min", "state": "ok"}]}]$tests$));
@@ -181,11 +181,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array('pgvigil_destinations_failing'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "30 s", "step": "1 min",
-            "series": [{"metric": "pgvigil_deliveries_dead", "values": "0x10 25x20 0x30"}],
+            "series": [{"metric": "pgvigil_deliveries_dead", "values": "0x4 25x8 0x16"}],
             "expect": [
-                {"at": "4 min", "state": "ok"},
-                {"at": "14 min", "state": "firing", "level": "critical"},
-                {"at": "29 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "5 min", "state": "firing", "level": "critical"},
+                {"at": "13 min", "state": "ok"}]},
         {"name": "none", "interval": "30 s", "step": "1 min",
             "series": [{"metric": "pgvigil_deliveries_dead", "values": "0x20"}],
             "expect": [{"at": "5 min", "state": "ok"}, {"at": "9 min", "state": "ok"}]}]$tests$));
@@ -208,11 +208,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array('pgvigil_alerts_open'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "30 s", "step": "1 min",
-            "series": [{"metric": "pgvigil_on_call_gaps", "values": "0x10 2x20 0x30"}],
+            "series": [{"metric": "pgvigil_on_call_gaps", "values": "0x4 2x8 0x16"}],
             "expect": [
-                {"at": "4 min", "state": "ok"},
-                {"at": "14 min", "state": "firing", "level": "critical"},
-                {"at": "29 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "5 min", "state": "firing", "level": "critical"},
+                {"at": "13 min", "state": "ok"}]},
         {"name": "none", "interval": "30 s", "step": "1 min",
             "series": [{"metric": "pgvigil_on_call_gaps", "values": "0x20"}],
             "expect": [{"at": "5 min", "state": "ok"}, {"at": "9 min", "state": "ok"}]}]$tests$));

@@ -22,17 +22,17 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         'pg_connection_slots_used', 'pg_stat_activity_count', 'pg_settings_max_connections'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "10 s", "step": "1 min",
-            "series": [{"metric": "pg_connection_slots_used_ratio", "values": "0.5x12 0.97x60 0.5x90"}],
+            "series": [{"metric": "pg_connection_slots_used_ratio", "values": "0.5x12 0.97x60 0.5x48"}],
             "expect": [
                 {"at": "1 min", "state": "ok"},
                 {"at": "11 min", "state": "firing", "level": "critical"},
-                {"at": "26 min", "state": "ok"}]},
+                {"at": "19 min", "state": "ok"}]},
         {"name": "warns before it is critical", "interval": "10 s", "step": "1 min",
             "series": [{"metric": "pg_connection_slots_used_ratio", "values": "0.6x12 0.85x60"}],
             "expect": [{"at": "2 min", "state": "ok"}, {"at": "11 min", "state": "firing", "level": "warning"}]},
         {"name": "a peak of two minutes at 85 percent", "interval": "10 s", "step": "1 min",
-            "series": [{"metric": "pg_connection_slots_used_ratio", "values": "0.5x30 0.85x12 0.5x30"}],
-            "expect": [{"at": "6 min", "state": "ok"}, {"at": "11 min", "state": "ok"}]}]$tests$));
+            "series": [{"metric": "pg_connection_slots_used_ratio", "values": "0.5x12 0.85x12 0.5x24"}],
+            "expect": [{"at": "1 min", "state": "ok"}, {"at": "7 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'connection_surge', 'rule_category', 'connections', 'platform', 'postgresql',
@@ -54,12 +54,14 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         'Do they wait for a lock: see lock_wait first; that is then the cause.'),
     'related_metrics', jsonb_build_array('pg_connection_slots_used_ratio', 'pg_stat_database_sessions_total'),
     'tests', jsonb $tests$[
-        {"name": "fires when they double", "interval": "2 min", "step": "30 min",
+        {"name": "fires when they double", "interval": "2 min", "step": "85 min",
             "series": [{"metric": "pg_connection_slots_used", "values": "100~3x750 220x60"}],
-            "expect": [{"at": "1 day", "state": "ok"}, {"at": "1590 min", "state": "firing", "level": "critical"}]},
-        {"name": "a few more on a small server", "interval": "2 min", "step": "30 min",
+            "expect": [
+                {"at": "1445 min", "state": "ok"},
+                {"at": "1530 min", "state": "firing", "level": "critical"}]},
+        {"name": "a few more on a small server", "interval": "2 min", "step": "85 min",
             "series": [{"metric": "pg_connection_slots_used", "values": "10~2x750 24x60"}],
-            "expect": [{"at": "1 day", "state": "ok"}, {"at": "1590 min", "state": "ok"}]}]$tests$));
+            "expect": [{"at": "1445 min", "state": "ok"}, {"at": "1530 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'idle_in_transaction', 'rule_category', 'connections', 'platform', 'postgresql',
@@ -83,11 +85,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "10 s", "step": "1 min",
             "series": [
-                {"metric": "pg_stat_activity_oldest_idle_in_transaction_seconds", "values": "_x12 850+10x60 _x90"}],
+                {"metric": "pg_stat_activity_oldest_idle_in_transaction_seconds", "values": "_x12 850+10x60 _x48"}],
             "expect": [
                 {"at": "1 min", "state": "ok"},
                 {"at": "11 min", "state": "firing", "level": "critical"},
-                {"at": "26 min", "state": "ok"}]},
+                {"at": "19 min", "state": "ok"}]},
         {"name": "idle for a minute again and again", "interval": "10 s", "step": "1 min",
             "series": [
                 {"metric": "pg_stat_activity_oldest_idle_in_transaction_seconds",
@@ -121,15 +123,15 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         {"name": "fires and clears", "interval": "10 s", "step": "1 min",
             "series": [
                 {"metric": "pg_long_running_transactions_oldest_timestamp_seconds",
-                    "values": "5x12 14000+10x120 5x90"}],
+                    "values": "5x12 14200+10x54 5x48"}],
             "expect": [
                 {"at": "1 min", "state": "ok"},
-                {"at": "21 min", "state": "firing", "level": "critical"},
-                {"at": "36 min", "state": "ok"}]},
+                {"at": "10 min", "state": "firing", "level": "critical"},
+                {"at": "18 min", "state": "ok"}]},
         {"name": "a report of twenty minutes", "interval": "10 s", "step": "1 min",
             "series": [
-                {"metric": "pg_long_running_transactions_oldest_timestamp_seconds", "values": "0+10x120 _x12"}],
-            "expect": [{"at": "11 min", "state": "ok"}, {"at": "21 min", "state": "ok"}]}]$tests$));
+                {"metric": "pg_long_running_transactions_oldest_timestamp_seconds", "values": "600+10x60 _x12"}],
+            "expect": [{"at": "6 min", "state": "ok"}, {"at": "11 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'sessions_crashed', 'rule_category', 'connections', 'platform', 'postgresql',
@@ -150,16 +152,16 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array(
         'pg_stat_database_sessions_abandoned_total', 'pg_stat_database_sessions_killed_total'),
     'tests', jsonb $tests$[
-        {"name": "fires and clears", "interval": "30 s", "step": "1 min",
+        {"name": "fires and clears", "interval": "30 s", "step": "5 min",
             "series": [
                 {"metric": "pg_stat_database_sessions_fatal_total", "labels": {"datname": "shop"},
-                    "values": "100x30 100+20x30 680x40"}],
+                    "values": "100x20 100+20x20 500x40"}],
             "expect": [
-                {"at": "14 min", "state": "ok"},
-                {"at": "29 min", "state": "firing", "level": "critical"},
-                {"at": "49 min", "state": "ok"}]},
-        {"name": "one every few minutes", "interval": "30 s", "step": "1 min",
+                {"at": "5 min", "state": "ok"},
+                {"at": "20 min", "state": "firing", "level": "critical"},
+                {"at": "35 min", "state": "ok"}]},
+        {"name": "one every few minutes", "interval": "30 s", "step": "5 min",
             "series": [
                 {"metric": "pg_stat_database_sessions_fatal_total", "labels": {"datname": "shop"},
-                    "values": "100+0x10 101+0x10 102+0x10"}],
-            "expect": [{"at": "7 min", "state": "ok"}, {"at": "14 min", "state": "ok"}]}]$tests$));
+                    "values": "100x10 101x10 102x10"}],
+            "expect": [{"at": "5 min", "state": "ok"}, {"at": "10 min", "state": "ok"}]}]$tests$));

@@ -19,11 +19,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "30 s", "step": "1 min",
             "series": [
-                {"metric": "pgvigil_collectors_overdue", "labels": {"target": "local"}, "values": "0x10 9x20 0x30"}],
+                {"metric": "pgvigil_collectors_overdue", "labels": {"target": "local"}, "values": "0x4 9x20 0x16"}],
             "expect": [
-                {"at": "4 min", "state": "ok"},
-                {"at": "14 min", "state": "firing", "level": "critical"},
-                {"at": "29 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "11 min", "state": "firing", "level": "critical"},
+                {"at": "19 min", "state": "ok"}]},
         {"name": "one late for two minutes", "interval": "30 s", "step": "1 min",
             "series": [
                 {"metric": "pgvigil_collectors_overdue", "labels": {"target": "local"}, "values": "0x10 1x4 0x10"}],
@@ -48,15 +48,15 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "30 s", "step": "1 min",
             "series": [
-                {"metric": "pgvigil_collectors_failing", "labels": {"target": "local"}, "values": "0x10 6x40 0x30"}],
+                {"metric": "pgvigil_collectors_failing", "labels": {"target": "local"}, "values": "0x4 6x28 0x16"}],
             "expect": [
-                {"at": "4 min", "state": "ok"},
-                {"at": "24 min", "state": "firing", "level": "critical"},
-                {"at": "39 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "15 min", "state": "firing", "level": "critical"},
+                {"at": "23 min", "state": "ok"}]},
         {"name": "it recovers within minutes", "interval": "30 s", "step": "1 min",
             "series": [
-                {"metric": "pgvigil_collectors_failing", "labels": {"target": "local"}, "values": "0x10 1x10 0x10"}],
-            "expect": [{"at": "7 min", "state": "ok"}, {"at": "14 min", "state": "ok"}]}]$tests$));
+                {"metric": "pgvigil_collectors_failing", "labels": {"target": "local"}, "values": "0x4 1x10 0x10"}],
+            "expect": [{"at": "1 min", "state": "ok"}, {"at": "11 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'job_failing', 'rule_category', 'pgvigil', 'platform', 'pgvigil',
@@ -78,11 +78,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         {"name": "fires and clears", "interval": "15 s", "step": "1 min",
             "series": [
                 {"metric": "pgvigil_job_consecutive_failures", "labels": {"job": "nightly"},
-                    "values": "0x12 12x20 0x60"}],
+                    "values": "0x8 12x20 0x32"}],
             "expect": [
-                {"at": "2 min", "state": "ok"},
-                {"at": "7 min", "state": "firing", "level": "critical"},
-                {"at": "22 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "6 min", "state": "firing", "level": "critical"},
+                {"at": "14 min", "state": "ok"}]},
         {"name": "it failed twice", "interval": "15 s", "step": "1 min",
             "series": [
                 {"metric": "pgvigil_job_consecutive_failures", "labels": {"job": "nightly"},
@@ -107,11 +107,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array('pgvigil_job_running', 'pgvigil_job_last_lateness_seconds'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "15 s", "step": "1 min",
-            "series": [{"metric": "pgvigil_job_waiting", "labels": {"job": "nightly"}, "values": "0x24 1x100 0x60"}],
+            "series": [{"metric": "pgvigil_job_waiting", "labels": {"job": "nightly"}, "values": "0x8 1x72 0x32"}],
             "expect": [
-                {"at": "5 min", "state": "ok"},
-                {"at": "30 min", "state": "firing", "level": "warning"},
-                {"at": "45 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "19 min", "state": "firing", "level": "warning"},
+                {"at": "27 min", "state": "ok"}]},
         {"name": "a queue of five minutes", "interval": "15 s", "step": "1 min",
             "series": [{"metric": "pgvigil_job_waiting", "labels": {"job": "nightly"}, "values": "0x20 1x20 0x20"}],
             "expect": [{"at": "7 min", "state": "ok"}, {"at": "14 min", "state": "ok"}]}]$tests$));
@@ -134,11 +134,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array('pgvigil_job_consecutive_failures'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "30 s", "step": "5 min",
-            "series": [{"metric": "pgvigil_partition_problems", "values": "0x20 2x120 0x30"}],
+            "series": [{"metric": "pgvigil_partition_problems", "values": "0x20 2x120 0x40"}],
             "expect": [
                 {"at": "5 min", "state": "ok"},
                 {"at": "65 min", "state": "firing", "level": "warning"},
-                {"at": "80 min", "state": "ok"}]},
+                {"at": "85 min", "state": "ok"}]},
         {"name": "a day begins", "interval": "30 s", "step": "5 min",
             "series": [{"metric": "pgvigil_partition_problems", "values": "0x20 1x20 0x20"}],
             "expect": [{"at": "5 min", "state": "ok"}, {"at": "25 min", "state": "ok"}]}]$tests$));
@@ -161,16 +161,16 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         'names.'),
     'related_metrics', jsonb_build_array('pgvigil_collectors_failing'),
     'tests', jsonb $tests$[
-        {"name": "fires when thousands are refused, clears", "interval": "30 s", "step": "1 min",
+        {"name": "fires when thousands are refused, clears", "interval": "30 s", "step": "5 min",
             "series": [
                 {"metric": "pgvigil_rejected_samples_total", "labels": {"reason": "too_many_series"},
-                    "values": "5x30 5+2000x30 60000x40"}],
+                    "values": "5x20 5+2000x30 60000x40"}],
             "expect": [
-                {"at": "14 min", "state": "ok"},
-                {"at": "29 min", "state": "firing", "level": "critical"},
-                {"at": "49 min", "state": "ok"}]},
-        {"name": "a few", "interval": "30 s", "step": "1 min",
+                {"at": "5 min", "state": "ok"},
+                {"at": "25 min", "state": "firing", "level": "critical"},
+                {"at": "40 min", "state": "ok"}]},
+        {"name": "a few", "interval": "30 s", "step": "5 min",
             "series": [
                 {"metric": "pgvigil_rejected_samples_total", "labels": {"reason": "too_old"},
                     "values": "5x20 5+1x30"}],
-            "expect": [{"at": "12 min", "state": "ok"}, {"at": "24 min", "state": "ok"}]}]$tests$));
+            "expect": [{"at": "10 min", "state": "ok"}, {"at": "20 min", "state": "ok"}]}]$tests$));

@@ -18,15 +18,15 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         'Too many connections refuse as well: see connections_used.'),
     'related_metrics', jsonb_build_array('pg_postmaster_start_time_seconds', 'pg_connection_slots_used_ratio'),
     'tests', jsonb $tests$[
-        {"name": "fires and clears", "interval": "15 s", "step": "15 s",
-            "series": [{"metric": "pg_up", "labels": {"server": "south"}, "values": "1x10 0x20 1x60"}],
+        {"name": "fires and clears", "interval": "15 s", "step": "30 s",
+            "series": [{"metric": "pg_up", "labels": {"server": "south"}, "values": "1x4 0x12 1x16"}],
             "expect": [
-                {"at": "135 s", "state": "ok"},
-                {"at": "435 s", "state": "firing", "level": "critical"},
-                {"at": "1335 s", "state": "ok"}]},
-        {"name": "two tries fail", "interval": "15 s", "step": "15 s",
-            "series": [{"metric": "pg_up", "labels": {"server": "south"}, "values": "1x20 0x2 1x20"}],
-            "expect": [{"at": "315 s", "state": "ok"}, {"at": "615 s", "state": "ok"}]}]$tests$));
+                {"at": "30 s", "state": "ok"},
+                {"at": "210 s", "state": "firing", "level": "critical"},
+                {"at": "450 s", "state": "ok"}]},
+        {"name": "two tries fail", "interval": "15 s", "step": "30 s",
+            "series": [{"metric": "pg_up", "labels": {"server": "south"}, "values": "1x8 0x2 1x8"}],
+            "expect": [{"at": "2 min", "state": "ok"}, {"at": "4 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'instance_restarted', 'rule_category', 'server', 'platform', 'postgresql',
@@ -44,15 +44,15 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         'dmesg -T | grep -i -E ''oom|killed process'''),
     'related_metrics', jsonb_build_array('pg_up', 'host_memory_used_ratio'),
     'tests', jsonb $tests$[
-        {"name": "fires after a restart, and is over in a quarter of an hour", "interval": "15 s", "step": "1 min",
-            "series": [{"metric": "pg_postmaster_start_time_seconds", "values": "1767600000x80 1767614500x120"}],
+        {"name": "fires after a restart, and is over in a quarter of an hour", "interval": "15 s", "step": "5 min",
+            "series": [{"metric": "pg_postmaster_start_time_seconds", "values": "1767600000x60 1767614500x120"}],
             "expect": [
-                {"at": "19 min", "state": "ok"},
-                {"at": "21 min", "state": "firing", "level": "warning"},
-                {"at": "49 min", "state": "ok"}]},
-        {"name": "up for a year", "interval": "15 s", "step": "1 min",
+                {"at": "10 min", "state": "ok"},
+                {"at": "20 min", "state": "firing", "level": "warning"},
+                {"at": "40 min", "state": "ok"}]},
+        {"name": "up for a year", "interval": "15 s", "step": "5 min",
             "series": [{"metric": "pg_postmaster_start_time_seconds", "values": "1736000000x120"}],
-            "expect": [{"at": "15 min", "state": "ok"}, {"at": "29 min", "state": "ok"}]}]$tests$));
+            "expect": [{"at": "15 min", "state": "ok"}, {"at": "25 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'settings_pending_restart', 'rule_category', 'server', 'platform', 'postgresql',
@@ -61,6 +61,7 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'aggregate', 'last', 'evaluation_window', '1 min',
     'comparison_operator', 'gt',
     'warning_threshold', 0, 'warning_recovery', 0, 'warning_for', '1 h', 'warning_severity', 'low',
+    'evaluation_interval', '5 min',
     'rationale',
         'A setting was changed that only a restart brings into force: the file says one thing, the server does '
         'another, and the next crash is the first test of it.',
@@ -69,12 +70,12 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         'Restart in the next maintenance window, or take the change back and reload.'),
     'related_metrics', jsonb_build_array('pg_config_load_timestamp_seconds'),
     'tests', jsonb $tests$[
-        {"name": "fires and clears", "interval": "15 s", "step": "5 min",
-            "series": [{"metric": "pg_settings_pending_restart", "values": "0x40 2x320 0x60"}],
+        {"name": "fires and clears", "interval": "15 s", "step": "10 min",
+            "series": [{"metric": "pg_settings_pending_restart", "values": "0x80 2x320 0x120"}],
             "expect": [
-                {"at": "5 min", "state": "ok"},
-                {"at": "85 min", "state": "firing", "level": "warning"},
-                {"at": "100 min", "state": "ok"}]},
-        {"name": "a restart follows within the hour", "interval": "15 s", "step": "5 min",
-            "series": [{"metric": "pg_settings_pending_restart", "values": "0x40 1x120 0x40"}],
-            "expect": [{"at": "5 min", "state": "ok"}, {"at": "45 min", "state": "ok"}]}]$tests$));
+                {"at": "10 min", "state": "ok"},
+                {"at": "90 min", "state": "firing", "level": "warning"},
+                {"at": "2 h", "state": "ok"}]},
+        {"name": "a restart follows within the hour", "interval": "15 s", "step": "10 min",
+            "series": [{"metric": "pg_settings_pending_restart", "values": "0x80 1x80 0x120"}],
+            "expect": [{"at": "10 min", "state": "ok"}, {"at": "1 h", "state": "ok"}]}]$tests$));

@@ -24,11 +24,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         {"name": "fires and clears", "interval": "15 s", "step": "1 min",
             "series": [
                 {"metric": "pg_replication_slots_pg_wal_lsn_diff", "labels": {"slot_name": "north"},
-                    "values": "1048576x12 85899345920x40 1048576x60"}],
+                    "values": "1048576x8 85899345920x40 1048576x32"}],
             "expect": [
-                {"at": "2 min", "state": "ok"},
-                {"at": "12 min", "state": "firing", "level": "critical"},
-                {"at": "27 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "11 min", "state": "firing", "level": "critical"},
+                {"at": "19 min", "state": "ok"}]},
         {"name": "two gigabytes in a batch", "interval": "15 s", "step": "1 min",
             "series": [
                 {"metric": "pg_replication_slots_pg_wal_lsn_diff", "labels": {"slot_name": "north"},
@@ -58,11 +58,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         {"name": "fires and clears", "interval": "15 s", "step": "1 min",
             "series": [
                 {"metric": "pg_replication_slots_retained_ratio", "labels": {"slot_name": "north"},
-                    "values": "0.01x12 0.9x20 0.01x60"}],
+                    "values": "0.01x8 0.9x20 0.01x32"}],
             "expect": [
-                {"at": "2 min", "state": "ok"},
-                {"at": "7 min", "state": "firing", "level": "critical"},
-                {"at": "22 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "6 min", "state": "firing", "level": "critical"},
+                {"at": "14 min", "state": "ok"}]},
         {"name": "a third of it", "interval": "15 s", "step": "1 min",
             "series": [
                 {"metric": "pg_replication_slots_retained_ratio", "labels": {"slot_name": "north"},
@@ -94,12 +94,12 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         {"name": "warns after a quarter of an hour, clears when it is read again", "interval": "15 s", "step": "1 min",
             "series": [
                 {"metric": "pg_replication_slots_active", "labels": {"slot_name": "north"},
-                    "values": "1x20 0x100 1x40"}],
+                    "values": "1x8 0x72 1x16"}],
             "expect": [
-                {"at": "4 min", "state": "ok"},
-                {"at": "15 min", "state": "pending"},
-                {"at": "29 min", "state": "firing", "level": "warning"},
-                {"at": "39 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "10 min", "state": "pending"},
+                {"at": "19 min", "state": "firing", "level": "warning"},
+                {"at": "23 min", "state": "ok"}]},
         {"name": "its consumer restarts", "interval": "15 s", "step": "1 min",
             "series": [
                 {"metric": "pg_replication_slots_active", "labels": {"slot_name": "north"},
@@ -130,11 +130,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
             "series": [
                 {"metric": "pg_replication_slots_wal_status",
                     "labels": {"slot_name": "north", "wal_status": "unreserved"},
-                    "values": "_x12 1x20 _x60"}],
+                    "values": "_x8 1x20 _x32"}],
             "expect": [
-                {"at": "2 min", "state": "ok"},
-                {"at": "7 min", "state": "firing", "level": "warning"},
-                {"at": "22 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "6 min", "state": "firing", "level": "warning"},
+                {"at": "14 min", "state": "ok"}]},
         {"name": "a slot that is reserved", "interval": "15 s", "step": "1 min",
             "series": [
                 {"metric": "pg_replication_slots_wal_status",
@@ -164,11 +164,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
             "series": [
                 {"metric": "pg_replication_slots_wal_status",
                     "labels": {"slot_name": "north", "wal_status": "lost"},
-                    "values": "_x12 1x20 _x60"}],
+                    "values": "_x8 1x20 _x32"}],
             "expect": [
-                {"at": "2 min", "state": "ok"},
-                {"at": "7 min", "state": "firing", "level": "critical"},
-                {"at": "22 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "6 min", "state": "firing", "level": "critical"},
+                {"at": "14 min", "state": "ok"}]},
         {"name": "a slot whose WAL is extended", "interval": "15 s", "step": "1 min",
             "series": [
                 {"metric": "pg_replication_slots_wal_status",

@@ -24,17 +24,17 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         {"name": "fires when half roll back, clears", "interval": "30 s", "step": "1 min",
             "series": [
                 {"metric": "pg_stat_database_xact_rollback", "labels": {"datname": "shop"},
-                    "values": "0x20 0+600x30 18000x40"},
-                {"metric": "pg_stat_database_xact_commit", "labels": {"datname": "shop"}, "values": "0+600x90"}],
+                    "values": "0x4 0+600x26 15600x18"},
+                {"metric": "pg_stat_database_xact_commit", "labels": {"datname": "shop"}, "values": "0+600x48"}],
             "expect": [
-                {"at": "9 min", "state": "ok"},
-                {"at": "24 min", "state": "firing", "level": "critical"},
-                {"at": "44 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "14 min", "state": "firing", "level": "critical"},
+                {"at": "23 min", "state": "ok"}]},
         {"name": "an idle database where half roll back", "interval": "30 s", "step": "1 min",
             "series": [
-                {"metric": "pg_stat_database_xact_rollback", "labels": {"datname": "shop"}, "values": "0+30x40"},
-                {"metric": "pg_stat_database_xact_commit", "labels": {"datname": "shop"}, "values": "0+30x40"}],
-            "expect": [{"at": "10 min", "state": "ok"}, {"at": "19 min", "state": "ok"}]}]$tests$));
+                {"metric": "pg_stat_database_xact_rollback", "labels": {"datname": "shop"}, "values": "0+30x30"},
+                {"metric": "pg_stat_database_xact_commit", "labels": {"datname": "shop"}, "values": "0+30x30"}],
+            "expect": [{"at": "7 min", "state": "ok"}, {"at": "14 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'tps_collapse', 'rule_category', 'statements', 'platform', 'postgresql',
@@ -58,16 +58,18 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array(
         'pg_stat_activity_count', 'pg_blocked_sessions', 'pg_stat_database_sessions_total'),
     'tests', jsonb $tests$[
-        {"name": "fires when commits stop", "interval": "2 min", "step": "30 min",
+        {"name": "fires when commits stop", "interval": "2 min", "step": "85 min",
             "series": [
                 {"metric": "pg_stat_database_xact_commit", "labels": {"datname": "shop"},
                     "values": "0+12000x750 9000000x60"}],
-            "expect": [{"at": "1 day", "state": "ok"}, {"at": "1590 min", "state": "firing", "level": "critical"}]},
-        {"name": "an idle database falls silent", "interval": "2 min", "step": "30 min",
+            "expect": [
+                {"at": "1445 min", "state": "ok"},
+                {"at": "1530 min", "state": "firing", "level": "critical"}]},
+        {"name": "an idle database falls silent", "interval": "2 min", "step": "85 min",
             "series": [
                 {"metric": "pg_stat_database_xact_commit", "labels": {"datname": "shop"},
                     "values": "0+360x750 270000x60"}],
-            "expect": [{"at": "1 day", "state": "ok"}, {"at": "1590 min", "state": "ok"}]}]$tests$));
+            "expect": [{"at": "1445 min", "state": "ok"}, {"at": "1530 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'read_surge', 'rule_category', 'statements', 'platform', 'postgresql',
@@ -91,16 +93,18 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array(
         'pg_stat_database_blks_hit', 'pg_stat_database_blk_read_time', 'pgvigil_regressed_statements'),
     'tests', jsonb $tests$[
-        {"name": "fires when reads are ten times as many", "interval": "2 min", "step": "30 min",
+        {"name": "fires when reads are ten times as many", "interval": "2 min", "step": "85 min",
             "series": [
                 {"metric": "pg_stat_database_blks_read", "labels": {"datname": "shop"},
                     "values": "0+120000x750 90000000+1200000x60"}],
-            "expect": [{"at": "1 day", "state": "ok"}, {"at": "1590 min", "state": "firing", "level": "critical"}]},
-        {"name": "a report on an idle server", "interval": "2 min", "step": "30 min",
+            "expect": [
+                {"at": "1445 min", "state": "ok"},
+                {"at": "1530 min", "state": "firing", "level": "critical"}]},
+        {"name": "a report on an idle server", "interval": "2 min", "step": "85 min",
             "series": [
                 {"metric": "pg_stat_database_blks_read", "labels": {"datname": "shop"},
                     "values": "0+6000x750 4500000+180000x60"}],
-            "expect": [{"at": "1 day", "state": "ok"}, {"at": "1590 min", "state": "ok"}]}]$tests$));
+            "expect": [{"at": "1445 min", "state": "ok"}, {"at": "1530 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'statement_regressions', 'rule_category', 'statements', 'platform', 'postgresql',
@@ -123,12 +127,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "5 min", "step": "5 min",
             "series": [
-                {"metric": "pgvigil_regressed_statements", "labels": {"target": "local"},
-                    "values": "0x10 2x12 0x8"}],
+                {"metric": "pgvigil_regressed_statements", "labels": {"target": "local"}, "values": "0x2 2x12 0x8"}],
             "expect": [
-                {"at": "45 min", "state": "ok"},
-                {"at": "105 min", "state": "firing", "level": "warning"},
-                {"at": "145 min", "state": "ok"}]},
+                {"at": "5 min", "state": "ok"},
+                {"at": "65 min", "state": "firing", "level": "warning"},
+                {"at": "105 min", "state": "ok"}]},
         {"name": "none", "interval": "5 min", "step": "5 min",
             "series": [{"metric": "pgvigil_regressed_statements", "labels": {"target": "local"}, "values": "0x12"}],
             "expect": [{"at": "30 min", "state": "ok"}, {"at": "55 min", "state": "ok"}]}]$tests$));
@@ -152,11 +155,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array('pg_stat_statements_entries', 'pg_stat_statements_max_entries'),
     'tests', jsonb $tests$[
         {"name": "fires when they go every minute, clears", "interval": "1 min", "step": "10 min",
-            "series": [{"metric": "pg_stat_statements_dealloc_total", "values": "3x60 3+1x180 182x180"}],
+            "series": [{"metric": "pg_stat_statements_dealloc_total", "values": "3x10 3+1x120 122x100"}],
             "expect": [
-                {"at": "50 min", "state": "ok"},
-                {"at": "230 min", "state": "firing", "level": "warning"},
-                {"at": "410 min", "state": "ok"}]},
+                {"at": "0 min", "state": "ok"},
+                {"at": "2 h", "state": "firing", "level": "warning"},
+                {"at": "220 min", "state": "ok"}]},
         {"name": "one an hour", "interval": "1 min", "step": "10 min",
-            "series": [{"metric": "pg_stat_statements_dealloc_total", "values": "3x60 4x60 5x60"}],
-            "expect": [{"at": "90 min", "state": "ok"}, {"at": "170 min", "state": "ok"}]}]$tests$));
+            "series": [{"metric": "pg_stat_statements_dealloc_total", "values": "3x50 4x50 5x50"}],
+            "expect": [{"at": "70 min", "state": "ok"}, {"at": "140 min", "state": "ok"}]}]$tests$));

@@ -27,11 +27,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         {"name": "fires and clears", "interval": "10 s", "step": "1 min",
             "series": [
                 {"metric": "pg_xmin_horizon_age_xids", "labels": {"holder": "slot"},
-                    "values": "1000x12 300000000x60 1000x90"}],
+                    "values": "1000x12 300000000x60 1000x48"}],
             "expect": [
                 {"at": "1 min", "state": "ok"},
                 {"at": "11 min", "state": "firing", "level": "critical"},
-                {"at": "26 min", "state": "ok"}]},
+                {"at": "19 min", "state": "ok"}]},
         {"name": "ten million while a dump runs", "interval": "10 s", "step": "1 min",
             "series": [
                 {"metric": "pg_xmin_horizon_age_xids", "labels": {"holder": "session"},
@@ -57,11 +57,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         'pg_stat_user_tables_vacuum_debt_ratio', 'pg_settings_autovacuum_max_workers'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "10 s", "step": "5 min",
-            "series": [{"metric": "pg_autovacuum_workers_used_ratio", "values": "0.4x60 1x300 0.4x90"}],
+            "series": [{"metric": "pg_autovacuum_workers_used_ratio", "values": "0.4x60 1x300 0.4x120"}],
             "expect": [
                 {"at": "5 min", "state": "ok"},
                 {"at": "55 min", "state": "firing", "level": "warning"},
-                {"at": "70 min", "state": "ok"}]},
+                {"at": "75 min", "state": "ok"}]},
         {"name": "all busy for ten minutes", "interval": "10 s", "step": "5 min",
             "series": [{"metric": "pg_autovacuum_workers_used_ratio", "values": "0.3x60 1x60 0.6x60"}],
             "expect": [{"at": "5 min", "state": "ok"}, {"at": "25 min", "state": "ok"}]}]$tests$));
@@ -93,11 +93,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
             "series": [
                 {"metric": "pg_stat_user_tables_vacuum_debt_ratio",
                     "labels": {"datname": "shop", "schemaname": "public", "relname": "orders"},
-                    "values": "0.4x10 3x24 0.4x12"}],
+                    "values": "0.4x4 3x24 0.4x12"}],
             "expect": [
-                {"at": "40 min", "state": "ok"},
-                {"at": "160 min", "state": "firing", "level": "warning"},
-                {"at": "220 min", "state": "ok"}]},
+                {"at": "10 min", "state": "ok"},
+                {"at": "130 min", "state": "firing", "level": "warning"},
+                {"at": "190 min", "state": "ok"}]},
         {"name": "three times, and vacuumed within the hour", "interval": "5 min", "step": "10 min",
             "series": [
                 {"metric": "pg_stat_user_tables_vacuum_debt_ratio",
@@ -112,7 +112,7 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'aggregate', 'min', 'evaluation_window', '15 min',
     'comparison_operator', 'gt',
     'warning_threshold', 5, 'warning_recovery', 1, 'warning_for', '6 h', 'warning_severity', 'low',
-    'no_data_policy', 'resolve', 'evaluation_interval', '5 min', 'max_instances', 20,
+    'no_data_policy', 'resolve', 'evaluation_interval', '15 min', 'max_instances', 20,
     'rationale',
         'Five times the changes at which autovacuum analyzes, for six hours: the planner works with figures of '
         'another table. The next plan change is only a matter of time.',
@@ -158,11 +158,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array('pg_database_frozenxid_age'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "5 min", "step": "10 min",
-            "series": [{"metric": "pg_settings_autovacuum", "values": "1x10 0x24 1x8"}],
+            "series": [{"metric": "pg_settings_autovacuum", "values": "1x4 0x24 1x8"}],
             "expect": [
-                {"at": "40 min", "state": "ok"},
-                {"at": "160 min", "state": "firing", "level": "critical"},
-                {"at": "200 min", "state": "ok"}]},
+                {"at": "10 min", "state": "ok"},
+                {"at": "130 min", "state": "firing", "level": "critical"},
+                {"at": "170 min", "state": "ok"}]},
         {"name": "off during a load of half an hour", "interval": "5 min", "step": "10 min",
             "series": [{"metric": "pg_settings_autovacuum", "values": "1x4 0x6 1x6"}],
             "expect": [{"at": "10 min", "state": "ok"}, {"at": "70 min", "state": "ok"}]}]$tests$));

@@ -8,6 +8,7 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'comparison_operator', 'gte',
     'warning_threshold', 1, 'warning_recovery', 0, 'warning_for', '5 min', 'warning_severity', 'high',
     'critical_threshold', 1, 'critical_recovery', 0, 'critical_for', '30 min',
+    'evaluation_interval', '1 min',
     'rationale',
         'The last attempt to archive failed: point-in-time recovery ends here, and WAL piles up until the disk is '
         'full. Silent where archive_mode is off.',
@@ -20,15 +21,16 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array(
         'pg_archive_ready_files', 'pg_stat_archiver_failed_count', 'pg_wal_size_bytes'),
     'tests', jsonb $tests$[
-        {"name": "fires and clears", "interval": "30 s", "step": "1 min",
-            "series": [{"metric": "pg_archiver_is_failing", "values": "0x10 1x90 0x30"}],
+        {"name": "fires at five minutes, and worse at thirty", "interval": "30 s", "step": "2 min",
+            "series": [{"metric": "pg_archiver_is_failing", "values": "0x8 1x80 0x16"}],
             "expect": [
-                {"at": "4 min", "state": "ok"},
-                {"at": "49 min", "state": "firing", "level": "critical"},
-                {"at": "64 min", "state": "ok"}]},
-        {"name": "one attempt fails, the next succeeds", "interval": "30 s", "step": "1 min",
-            "series": [{"metric": "pg_archiver_is_failing", "values": "0x10 1x4 0x10"}],
-            "expect": [{"at": "6 min", "state": "ok"}, {"at": "11 min", "state": "ok"}]}]$tests$));
+                {"at": "2 min", "state": "ok"},
+                {"at": "14 min", "state": "firing", "level": "warning"},
+                {"at": "42 min", "state": "firing", "level": "critical"},
+                {"at": "50 min", "state": "ok"}]},
+        {"name": "one attempt fails, the next succeeds", "interval": "30 s", "step": "2 min",
+            "series": [{"metric": "pg_archiver_is_failing", "values": "0x8 1x4 0x12"}],
+            "expect": [{"at": "2 min", "state": "ok"}, {"at": "10 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'archive_backlog', 'rule_category', 'wal', 'platform', 'postgresql',
@@ -50,11 +52,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         'pg_stat_archiver_archived_count', 'pg_stat_wal_bytes_total', 'pg_wal_size_bytes'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "30 s", "step": "1 min",
-            "series": [{"metric": "pg_archive_ready_files", "values": "0x10 400x30 0x30"}],
+            "series": [{"metric": "pg_archive_ready_files", "values": "0x4 400x24 0x16"}],
             "expect": [
-                {"at": "4 min", "state": "ok"},
-                {"at": "19 min", "state": "firing", "level": "critical"},
-                {"at": "34 min", "state": "ok"}]},
+                {"at": "1 min", "state": "ok"},
+                {"at": "13 min", "state": "firing", "level": "critical"},
+                {"at": "21 min", "state": "ok"}]},
         {"name": "a batch of a hundred, archived in minutes", "interval": "30 s", "step": "1 min",
             "series": [{"metric": "pg_archive_ready_files", "values": "0x10 100-20x5 0x20"}],
             "expect": [{"at": "8 min", "state": "ok"}, {"at": "990 s", "state": "ok"}]}]$tests$));
@@ -103,7 +105,7 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'comparison_operator', 'gt',
     'warning_threshold', 3, 'warning_recovery', 2, 'warning_for', '10 min',
     'critical_threshold', 10, 'critical_recovery', 5, 'critical_for', '10 min', 'severity', 'high',
-    'evaluation_interval', '1 min',
+    'evaluation_interval', '5 min',
     'rationale',
         'pg_wal is several times max_wal_size. Something keeps it: a slot, a failing archiver, wal_keep_size. '
         'Relative to the setting, so that it fits small and large servers.',
@@ -114,19 +116,19 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array(
         'pg_replication_slots_pg_wal_lsn_diff', 'pg_archive_ready_files', 'pg_wal_segments'),
     'tests', jsonb $tests$[
-        {"name": "fires and clears", "interval": "30 s", "step": "5 min",
+        {"name": "fires and clears", "interval": "30 s", "step": "10 min",
             "series": [
-                {"metric": "pg_wal_size_bytes", "values": "1073741824x30 12884901888x60 1073741824x30"},
-                {"metric": "pg_settings_max_wal_size_bytes", "values": "1073741824x120"}],
+                {"metric": "pg_wal_size_bytes", "values": "1073741824x40 12884901888x80 1073741824x80"},
+                {"metric": "pg_settings_max_wal_size_bytes", "values": "1073741824x200"}],
             "expect": [
                 {"at": "10 min", "state": "ok"},
-                {"at": "40 min", "state": "firing", "level": "critical"},
-                {"at": "55 min", "state": "ok"}]},
-        {"name": "at max_wal_size and a half", "interval": "30 s", "step": "5 min",
+                {"at": "50 min", "state": "firing", "level": "critical"},
+                {"at": "90 min", "state": "ok"}]},
+        {"name": "at max_wal_size and a half", "interval": "30 s", "step": "10 min",
             "series": [
                 {"metric": "pg_wal_size_bytes", "values": "1610612736x80"},
                 {"metric": "pg_settings_max_wal_size_bytes", "values": "1073741824x80"}],
-            "expect": [{"at": "20 min", "state": "ok"}, {"at": "35 min", "state": "ok"}]}]$tests$));
+            "expect": [{"at": "20 min", "state": "ok"}, {"at": "30 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'fsync_off', 'rule_category', 'wal', 'platform', 'postgresql',
@@ -147,11 +149,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array('pg_settings_full_page_writes'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "5 min", "step": "5 min",
-            "series": [{"metric": "pg_settings_fsync", "values": "1x10 0x4 1x8"}],
+            "series": [{"metric": "pg_settings_fsync", "values": "1x2 0x4 1x8"}],
             "expect": [
-                {"at": "45 min", "state": "ok"},
-                {"at": "65 min", "state": "firing", "level": "critical"},
-                {"at": "105 min", "state": "ok"}]},
+                {"at": "5 min", "state": "ok"},
+                {"at": "25 min", "state": "firing", "level": "critical"},
+                {"at": "65 min", "state": "ok"}]},
         {"name": "on", "interval": "5 min", "step": "5 min",
             "series": [{"metric": "pg_settings_fsync", "values": "1x8"}],
             "expect": [{"at": "20 min", "state": "ok"}, {"at": "35 min", "state": "ok"}]}]$tests$));
@@ -173,11 +175,11 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'related_metrics', jsonb_build_array('pg_settings_fsync'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "5 min", "step": "5 min",
-            "series": [{"metric": "pg_settings_full_page_writes", "values": "1x10 0x4 1x8"}],
+            "series": [{"metric": "pg_settings_full_page_writes", "values": "1x2 0x4 1x8"}],
             "expect": [
-                {"at": "45 min", "state": "ok"},
-                {"at": "65 min", "state": "firing", "level": "critical"},
-                {"at": "105 min", "state": "ok"}]},
+                {"at": "5 min", "state": "ok"},
+                {"at": "25 min", "state": "firing", "level": "critical"},
+                {"at": "65 min", "state": "ok"}]},
         {"name": "on", "interval": "5 min", "step": "5 min",
             "series": [{"metric": "pg_settings_full_page_writes", "values": "1x8"}],
             "expect": [{"at": "20 min", "state": "ok"}, {"at": "35 min", "state": "ok"}]}]$tests$));

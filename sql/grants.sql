@@ -352,6 +352,9 @@ grant execute on function
 -- Triggers and definitions run with the rights of the administrator who writes.
 grant execute on function
     monitoring.define_on_call_schedule(jsonb), monitoring_internal.schedule_fault(jsonb),
+    monitoring.define_escalation_policy(jsonb), monitoring_internal.escalation_fault(jsonb),
+    monitoring_internal.escalation_named(uuid, text), monitoring_internal.check_escalation(uuid, jsonb),
+    monitoring_internal.escalation_steps_of(integer, jsonb, uuid),
     monitoring_internal.replace_on_call_layers(integer, uuid, jsonb),
     monitoring_internal.person_id_of(uuid, text), monitoring_internal.future_shift_of(uuid),
     monitoring_internal.check_time_zone(text) to monitoring_admin;

@@ -162,6 +162,7 @@ begin
     perform monitoring_internal.escalate_alerts_at(p_now, p_rules);
     if p_rules is null then
         perform monitoring_internal.tend_silences_at(p_now);
+        perform monitoring_internal.correlate_alerts_at(p_now);
     end if;
 end;
 $$;

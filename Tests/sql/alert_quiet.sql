@@ -237,7 +237,7 @@ select :'acme', day, '09:00', '17:00' from generate_series(1, 5) as day;
 select monitoring.set_tenant_profile('acme', time_zone => 'America/New_York');
 select is(array[pg_temp.held('2026-03-02 13:59+00'), pg_temp.held('2026-03-02 14:00+00'), pg_temp.held('2026-03-02 22:00+00')],
     array['office db1: business_hours', null, 'office db1: business_hours'],
-    'A-05: a rule for business hours is quiet outside them, in its tenant''s zone, and others are not');
+    'A-05: a rule for business hours is quiet outside them, in the zone of its tenant, and others are not');
 select is(
     (select s.suppressed_by from monitoring_internal.alert_suppressors_at('2026-03-02 04:00+00') as s),
     '[{"id": null, "kind": "business_hours", "name": "outside business hours"}]'::jsonb, 'and says so');

@@ -395,6 +395,16 @@ grant insert, delete, update (
     disabled_reason, retry_attempts, timeout, max_in_flight, fallback_endpoint_id)
     on monitoring.webhook_endpoints to monitoring_admin;
 grant insert, update, delete on monitoring.notification_routes to monitoring_admin;
+grant execute on function monitoring.send_webhook_notification(uuid, text, jsonb) to
+    monitoring_admin, monitoring_service;
+-- What the checks of their rows call.
+grant execute on function
+    monitoring.replay_delivery(bigint), monitoring_internal.clear_secret(jsonb, boolean),
+    monitoring_internal.is_sealed(text), monitoring_internal.are_matchers(jsonb) to monitoring_admin;
+grant execute on function
+    monitoring_internal.claim_deliveries(uuid, integer),
+    monitoring_internal.ack_deliveries(uuid, bigint[], bigint[], integer[], text[], text[], text[], double precision[]),
+    monitoring_internal.next_delivery_delay(), monitoring_internal.release_deliveries(uuid) to monitoring_service;
 
 
 -- alert history -----------------------------------------------------------------------------------

@@ -292,6 +292,9 @@ grant select on monitoring.alert_rule_states, monitoring.alert_bindings to monit
 -- tests and norms of alert rules ---------------------------------------------------------------------
 grant select, insert, update, delete on monitoring.alert_rule_tests to monitoring_admin;
 grant select on monitoring.alert_rule_tests, monitoring.alert_norms to monitoring_admin, monitoring_service;
+grant execute on function
+    monitoring.test_alert_rules(uuid, text),
+    monitoring.backtest_rule(uuid, timestamptz, timestamptz, interval, jsonb) to monitoring_admin;
 
 
 -- alerting ----------------------------------------------------------------------------------------

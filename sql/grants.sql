@@ -292,6 +292,9 @@ grant select on monitoring.alert_rule_states, monitoring.alert_bindings to monit
 -- tests and norms of alert rules ---------------------------------------------------------------------
 grant select, insert, update, delete on monitoring.alert_rule_tests to monitoring_admin;
 grant select on monitoring.alert_rule_tests, monitoring.alert_norms to monitoring_admin, monitoring_service;
+grant execute on function
+    monitoring.test_alert_rules(uuid, text),
+    monitoring.backtest_rule(uuid, timestamptz, timestamptz, interval, jsonb) to monitoring_admin;
 
 
 -- alerting ----------------------------------------------------------------------------------------
@@ -365,6 +368,9 @@ grant execute on function
 -- Triggers and definitions run with the rights of the administrator who writes.
 grant execute on function
     monitoring.define_on_call_schedule(jsonb), monitoring_internal.schedule_fault(jsonb),
+    monitoring.define_escalation_policy(jsonb), monitoring_internal.escalation_fault(jsonb),
+    monitoring_internal.escalation_named(uuid, text), monitoring_internal.check_escalation(uuid, jsonb),
+    monitoring_internal.escalation_steps_of(integer, jsonb, uuid),
     monitoring_internal.replace_on_call_layers(integer, uuid, jsonb),
     monitoring_internal.person_id_of(uuid, text), monitoring_internal.future_shift_of(uuid),
     monitoring_internal.check_time_zone(text) to monitoring_admin;
@@ -405,6 +411,16 @@ grant insert, delete, update (
     disabled_reason, retry_attempts, timeout, max_in_flight, fallback_endpoint_id)
     on monitoring.webhook_endpoints to monitoring_admin;
 grant insert, update, delete on monitoring.notification_routes to monitoring_admin;
+grant execute on function monitoring.send_webhook_notification(uuid, text, jsonb) to
+    monitoring_admin, monitoring_service;
+-- What the checks of their rows call.
+grant execute on function
+    monitoring.replay_delivery(bigint), monitoring_internal.clear_secret(jsonb, boolean),
+    monitoring_internal.is_sealed(text), monitoring_internal.are_matchers(jsonb) to monitoring_admin;
+grant execute on function
+    monitoring_internal.claim_deliveries(uuid, integer),
+    monitoring_internal.ack_deliveries(uuid, bigint[], bigint[], integer[], text[], text[], text[], double precision[]),
+    monitoring_internal.next_delivery_delay(), monitoring_internal.release_deliveries(uuid) to monitoring_service;
 
 
 -- alert history -----------------------------------------------------------------------------------

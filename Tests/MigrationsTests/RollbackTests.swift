@@ -72,6 +72,14 @@ import Testing
         from (values ('plain', 'skip', null), ('borrowed', 'queue', 'monitoring_admin')) as job (name, overlap, run_as);
         insert into monitoring.alert_pack_rules (rule_name, definition, loaded_in)
         values ('seeded', '{}', pg_current_xact_id());
+        insert into monitoring.alert_rules (rule_name, metric_name, comparison_operator, critical_threshold)
+        values ('slow', 'load', 'gt', 1), ('down', 'alive', 'lt', 1);
+        insert into monitoring.alert_dependencies (rule_no, depends_on_rule_no)
+        select slow.rule_no, down.rule_no from monitoring.alert_rules as slow, monitoring.alert_rules as down
+        where slow.rule_name = 'slow' and down.rule_name = 'down';
+        insert into monitoring.business_hours (tenant_id, weekday, from_time, to_time)
+        select tenant.tenant_id, 1, '09:00', '17:00' from monitoring.tenants as tenant;
+        insert into monitoring.alert_silences (matchers, comment, ends_at) values ('{"host": "a"}', 'known', now());
         insert into monitoring.people (name) values ('anna');
         insert into monitoring.on_call_schedules (name) values ('primary');
         insert into monitoring.escalation_policies (name) values ('seeded');

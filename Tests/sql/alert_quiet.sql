@@ -237,7 +237,7 @@ select :'acme', day, '09:00', '17:00' from generate_series(1, 5) as day;
 select monitoring.set_tenant_profile('acme', time_zone => 'America/New_York');
 select is(array[pg_temp.held('2026-03-02 13:59+00'), pg_temp.held('2026-03-02 14:00+00'), pg_temp.held('2026-03-02 22:00+00')],
     array['office db1: business_hours', null, 'office db1: business_hours'],
-    'A-05: a rule for business hours is quiet outside them, in its tenant''s zone, and others are not');
+    'A-05: a rule for business hours is quiet outside them, in the zone of its tenant, and others are not');
 select is(
     (select s.suppressed_by from monitoring_internal.alert_suppressors_at('2026-03-02 04:00+00') as s),
     '[{"id": null, "kind": "business_hours", "name": "outside business hours"}]'::jsonb, 'and says so');
@@ -352,6 +352,71 @@ select is(pg_temp.held('2026-03-02 12:30+00'), 'down db1: silence; slow db1: sil
 select is(
     (select count(*) from monitoring_internal.quiet_sets_at('2026-03-02 12:30+00')), 2::bigint,
     'by silences that have ended since, too');
+
+-- Passes of the evaluator --------------------------------------------------------------------------------------------------
+rollback to quiet;
+delete from monitoring.alerts;
+insert into monitoring.metric_families (name, kind, unit) values ('load', 'gauge', ''), ('alive', 'gauge', '');
+select monitoring.set_tenant_profile('acme', time_zone => 'America/New_York');
+insert into monitoring.business_hours (tenant_id, weekday, from_time, to_time)
+select :'acme', day, '09:00', '17:00' from generate_series(1, 5) as day;
+select monitoring_internal.ingest_samples_at(
+    array_agg(s.metric), array_agg(s.labels::jsonb), array_agg(s.value), array_agg(m.at), :'acme', '2026-05-04 16:00+00')
+from (values ('load', '{"server": "db1"}', 9.0), ('load', '{"server": "db2"}', 9.0), ('alive', '{"server": "db1"}', 0.0),
+    ('alive', '{"server": "db2"}', 1.0)) as s (metric, labels, value)
+cross join generate_series(timestamptz '2026-05-04 12:50+00', '2026-05-04 13:30+00', '1 min') as m (at)
+-- The server is back at 13:20; what was slow stays so.
+where not (s.metric = 'alive' and s.value = 0 and m.at >= '2026-05-04 13:20+00');
+select monitoring_internal.ingest_samples_at(array_agg('alive'::text), array_agg('{"server": "db1"}'::jsonb), array_agg(1.0), array_agg(m.at),
+    :'acme', '2026-05-04 16:00+00')
+from generate_series(timestamptz '2026-05-04 13:20+00', '2026-05-04 13:30+00', '1 min') as m (at);
+select monitoring.create_alert_rule('{"rule_name": "busy", "metric_name": "load", "comparison_operator": "gt", "aggregate": "last",
+    "critical_threshold": 5, "business_hours_only": true, "evaluation_window": "2 min", "cooldown_period": "0"}');
+select monitoring.create_alert_rule('{"rule_name": "gone", "metric_name": "alive", "comparison_operator": "lt", "aggregate": "last",
+    "critical_threshold": 1, "critical_recovery": 1, "evaluation_window": "2 min", "cooldown_period": "0"}');
+insert into monitoring.alert_inhibitions (tenant_id, name, source_matchers, target_matchers, equal_labels)
+values (:'acme', 'gone', '{"rule_name": "gone"}', '{"rule_name": "busy"}', '{server}');
+create function pg_temp.run() returns void language sql as $$
+    select monitoring_internal.evaluate_alerts_at(m.at, array(
+        select rule_no from monitoring.alert_rules where rule_name in ('busy', 'gone')))
+    from generate_series(timestamptz '2026-05-04 12:55+00', '2026-05-04 13:25+00', '1 min') as m (at) $$;
+create function pg_temp.story(p_rule text, p_server text) returns text language sql as $$
+    select string_agg(concat_ws(' ', to_char(t.occurred_at at time zone 'UTC', 'HH24:MI'), t.transition, t.reason), ', '
+        order by t.occurred_at, t.transition_id)
+    from monitoring.alert_transitions as t
+    inner join monitoring.alert_rules as r on r.rule_no = t.rule_no and r.rule_name = p_rule
+    inner join monitoring.alerts as a on a.id = t.alert_id and a.labels ->> 'server' = p_server $$;
+select pg_temp.run();
+select is(pg_temp.story('busy', 'db2'), '12:55 fired, 12:55 suppressed business_hours, 13:00 unsuppressed',
+    'A-05: an alert for business hours is raised at night and told of when hours begin');
+select matches(pg_temp.story('busy', 'db1'), '^12:55 fired, 12:55 suppressed business_hours, inhibition, 13:2\d unsuppressed$',
+    'an alert whose source fires in the same pass is never told of, until the pass in which the source is resolved');
+select is((select count(*) from monitoring.alert_transitions as t
+        inner join monitoring.alerts as a on a.id = t.alert_id and a.rule_name = 'gone' and t.transition = 'resolved'
+        where t.occurred_at = (select max(s.occurred_at) from monitoring.alert_transitions as s
+            inner join monitoring.alerts as b on b.id = s.alert_id and b.rule_name = 'busy' and b.labels ->> 'server' = 'db1'
+            where s.transition = 'unsuppressed')), 1::bigint, 'that same one');
+create temporary table live as
+select t.occurred_at, t.rule_no, t.label_key, t.transition, t.reason, t.severity, t.value from monitoring.alert_transitions as t
+where t.tenant_id = :'acme';
+delete from monitoring.alert_transitions;
+delete from monitoring.alert_conditions;
+delete from monitoring.alerts;
+select pg_temp.run();
+create temporary table replayed as
+select t.occurred_at, t.rule_no, t.label_key, t.transition, t.reason, t.severity, t.value from monitoring.alert_transitions as t
+where t.tenant_id = :'acme';
+select is_empty('(table live except all table replayed) union all (table replayed except all table live)',
+    'replayed, history withholds the same alerts at the same times');
+delete from monitoring.alert_transitions;
+delete from monitoring.alert_conditions;
+delete from monitoring.alerts;
+delete from monitoring.alert_rules where rule_name not in ('busy', 'gone');
+insert into monitoring.alert_silences (matchers, comment, starts_at, ends_at)
+values ('{"server": "db2"}', 'known', '2026-05-04 12:00+00', '2026-05-04 13:00+00');
+select is(monitoring_internal.evaluate_alerts_at('2026-05-04 12:55+00'), 3, 'a whole pass raises the same');
+select is((select last_matched_at from monitoring.alert_silences), '2026-05-04 12:55+00', 'notes which silences match');
+select is((select string_agg(kind, ',') from monitoring.alert_correlations), 'dependency', 'and finds what belongs together');
 
 select * from finish();
 rollback;

@@ -130,7 +130,7 @@ select pg_temp.store('alive', '{"host": "new"}', '{1}', :'acme');
 select pg_temp.rule('alive', '{"metric_name": "alive", "comparison_operator": "lt", "critical_threshold": 0.5}');
 select bag_eq($$ select labels, value, samples, state, breached from pg_temp.read('alive') $$,
     $$ values ('{"host": "gone"}', null::numeric, 0, 'no_data', 0), ('{"host": "thin"}', 1, 2, 'no_data', 0) $$,
-    'A-09: samples that stop are no data, not silence; what is new is not missing');
+    'A-09: samples that stop are no data, and what is new is not missing');
 select is_empty($$ select * from pg_temp.read('alive', '2026-05-06 12:00+00') where labels = '{"host": "gone"}' $$,
     'a series that has been silent for a day is not told of for ever');
 select monitoring.update_alert_rule(id, '{"min_coverage": 0}') from monitoring.alert_rules where rule_name = 'alive';

@@ -3,6 +3,7 @@ delete from monitoring.settings where name like 'notify.%' or name like 'deliver
 delete from monitoring.partition_policies
 where table_name in ('monitoring.notification_decisions', 'monitoring.outbox_messages', 'monitoring.delivery_attempts',
     'monitoring.dead_letters');
+drop type monitoring_internal.delivery_end;
 drop type monitoring_internal.claimed_delivery;
 drop type monitoring_internal.notification_send;
 drop table monitoring.dead_letters;

@@ -252,6 +252,13 @@ create type monitoring_internal.claimed_delivery as (
 comment on type monitoring_internal.claimed_delivery is
     'A delivery that was leased, with all that its request is made of.';
 
+create type monitoring_internal.delivery_end as (
+    delivery_id bigint, message_id uuid, message_created_at timestamptz, tenant_id uuid, destination_id uuid,
+    attempt integer, fence bigint, outcome text, status_code integer, error_class text, response text,
+    duration_seconds double precision, due_at timestamptz, throttled_until timestamptz
+);
+comment on type monitoring_internal.delivery_end is 'How an attempt ended, and what follows from it.';
+
 insert into monitoring.partition_policies (table_name, partition_interval, premake, lookback, retention) values
     ('monitoring.notification_decisions', '7 days', 2, 1, '60 days'),
     ('monitoring.outbox_messages', '7 days', 2, 1, '60 days'),

@@ -102,3 +102,8 @@ create or replace trigger webhook_endpoints_update_updated_at
 create or replace trigger notification_routes_update_updated_at
     before update on monitoring.notification_routes
     for each row execute function monitoring_internal.update_updated_at_column();
+
+create or replace trigger webhook_endpoints_follow
+    after update of is_active on monitoring.webhook_endpoints
+    for each row when (old.is_active is distinct from new.is_active)
+    execute function monitoring_internal.follow_webhook_endpoint();

@@ -91,3 +91,7 @@ alter table monitoring.audit_logs enable row level security;
 drop policy if exists audit_logs_visible on monitoring.audit_logs;
 create policy audit_logs_visible on monitoring.audit_logs for select
     using (tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]));
+
+create or replace trigger alert_rules_check_escalation
+    before insert or update of escalation_rules, escalation_policy_id, tenant_id on monitoring.alert_rules
+    for each row execute function monitoring_internal.check_rule_escalation();

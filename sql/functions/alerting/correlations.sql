@@ -148,7 +148,7 @@ declare
 begin
     if not exists (
         select from monitoring.alert_transitions as moved
-        where moved.occurred_at = p_now and moved.transition in ('fired', 'reopened', 'resolved'))
+        where moved.occurred_at = p_now and moved.transition in ('fired', 'reopened', 'storm', 'resolved'))
     then
         return 0;
     end if;

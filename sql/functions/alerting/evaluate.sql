@@ -159,8 +159,10 @@ begin
     perform monitoring_internal.expire_acknowledgements_at(p_now, p_pass_id, p_rules);
     perform monitoring_internal.suppress_alerts_at(p_now, p_pass_id, p_rules);
     perform monitoring_internal.notify_transitions_at(p_now, p_pass_id);
+    perform monitoring_internal.escalate_alerts_at(p_now, p_rules);
     if p_rules is null then
         perform monitoring_internal.tend_silences_at(p_now);
+        perform monitoring_internal.correlate_alerts_at(p_now);
     end if;
 end;
 $$;

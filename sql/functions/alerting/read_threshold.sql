@@ -18,8 +18,7 @@ as $$
 declare
     -- A step belongs to the window it ends in: it may have begun one distance before.
     v_before constant timestamptz := p_start_at - coalesce((
-        select 1.5 * max(level.spacing)
-        from monitoring_internal.alert_rule_levels as level
+        select 1.5 * max(level.spacing) from monitoring_internal.alert_rule_levels as level
         where level.rule_no = any (p_rules) and level.is_stepwise), '0');
 begin
     return query
@@ -54,12 +53,11 @@ begin
                 end), 0) as increase,
                 extract(epoch from max(walk.sampled_at) - min(coalesce(walk.before_at, walk.sampled_at))) as seconds
             from (
-                select point.sampled_at, point.value, lag(point.value) over in_order as value_before,
+                select point.*, lag(point.value) over in_order as value_before,
                     lag(point.sampled_at) over in_order as before_at
                 from monitoring_internal.sample_points as point
                 where point.series_id = wanted.series_id
-                    and point.sampled_at > v_before and point.sampled_at <= p_end_at
-                    and wanted.is_stepwise
+                    and point.sampled_at > v_before and point.sampled_at <= p_end_at and wanted.is_stepwise
                 window in_order as (order by point.sampled_at)
             ) as walk
             where walk.sampled_at > p_start_at

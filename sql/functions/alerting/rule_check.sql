@@ -32,15 +32,20 @@ as $$
             where metric.usage = 'metric' and metric.name = p_metric
         ),
         (
-            -- The newest samples of the newest series, whenever that was.
+            -- The newest samples of a few series, whenever that was.
             select min(monitoring_internal.series_spacing_at(member.series_id, latest.sampled_at))
             from (
                 select series.series_id
-                from monitoring.series as series
-                inner join monitoring.metric_families as family using (metric_family_id)
+                from monitoring.metric_families as family
+                cross join monitoring.tenants as tenant
+                cross join lateral (
+                    select one.series_id
+                    from monitoring.series as one
+                    where one.tenant_id = tenant.tenant_id and one.metric_family_id = family.metric_family_id
+                    limit 3
+                ) as series
                 where family.name = p_metric
-                order by series.series_id desc
-                limit 5
+                limit 10
             ) as member
             cross join lateral (
                 select max(sample.sampled_at) as sampled_at
@@ -187,7 +192,7 @@ $$;
 comment on function monitoring_internal.rule_matcher_faults(jsonb, text) is
     'What is wrong with matchers; the text names where they stand.';
 
--- Stop a rule that has faults, and name them all.
+-- Stop a rule that has faults, and name them all. Pausing one, or going on with it, is no change.
 -- Raises: PV901.
 create or replace function monitoring_internal.check_alert_rule()
 returns trigger
@@ -202,6 +207,7 @@ begin
     if tg_op = 'UPDATE' then
         v_unchanged := old;
         v_unchanged.last_triggered := new.last_triggered;
+        v_unchanged.is_active := new.is_active;
         if v_unchanged is not distinct from new then
             return new;
         end if;

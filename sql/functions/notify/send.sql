@@ -70,6 +70,8 @@ as $$
     left join monitoring.webhook_endpoints as endpoint on endpoint.id = message.destination_id
     where message.created_at = p_now and message.message_id = any (p_message_ids)
     order by message.severity is distinct from 'critical', message.channel_id, message.ordering_key;
+    -- One a transaction: equal ones are folded.
+    select pg_notify('pgvigil_deliveries', '');
 $$;
 
 comment on function monitoring_internal.queue_deliveries_at(timestamptz, uuid[]) is

@@ -1,0 +1,218 @@
+-- delivery/claim.sql: lease due deliveries to services.
+-- Owns claim_deliveries(_at), lease_deliveries_at, expire_deliveries_at, next_delivery_delay(_at), release_deliveries.
+-- Writes deliveries, destination_states, delivery_attempts, dead_letters. Concurrency: any number of services; each
+-- destination is one claimer's at a time, taken with skip locked.
+
+-- The deliveries that may leave now: of each destination the first of each ordering key, in their order, as many as it
+-- takes at once (those that are on their way count); destinations take turns, so that none fills the claim.
+create or replace function monitoring_internal.lease_deliveries_at(p_limit integer, p_now timestamptz)
+returns bigint[]
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+    v_destination_ids constant uuid[] := array(
+        select state.destination_id
+        from monitoring.destination_states as state
+        where state.open_until <= p_now
+            and exists (
+                select from monitoring.deliveries as delivery
+                where delivery.destination_id = state.destination_id and delivery.due_at <= p_now)
+            and not exists (
+                select from monitoring.notification_channels as channel
+                where channel.id = state.destination_id and channel.channel_type in ('email', 'sms'))
+        for update skip locked);
+begin
+    return array(
+        select head.delivery_id
+        from monitoring.destination_states as state
+        cross join lateral (
+            select delivery.delivery_id, delivery.due_at, delivery.lease_expires_at,
+                row_number() over (order by delivery.due_at, delivery.delivery_id) as place
+            from monitoring.deliveries as delivery
+            where delivery.destination_id = state.destination_id and delivery.due_at <= p_now
+                and not exists (
+                    select
+                    from monitoring.deliveries as earlier
+                    where earlier.destination_id = delivery.destination_id
+                        and earlier.ordering_hash = delivery.ordering_hash
+                        and earlier.delivery_id < delivery.delivery_id)
+            order by delivery.due_at, delivery.delivery_id
+            limit state.in_flight_limit
+        ) as head
+        where state.destination_id = any (v_destination_ids)
+            and (head.lease_expires_at is null or head.lease_expires_at <= p_now)
+        order by head.place, head.due_at, head.delivery_id
+        limit p_limit);
+end;
+$$;
+
+comment on function monitoring_internal.lease_deliveries_at(integer, timestamptz) is
+    'Deliveries that may leave now, in turns of their destinations, whose rows are locked.';
+
+-- Give up what nobody may deliver any more, and note whose outcome is unknown because its service was lost.
+create or replace function monitoring_internal.expire_deliveries_at(p_delivery_ids bigint[], p_now timestamptz)
+returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+    insert into monitoring.delivery_attempts (
+        delivery_id, attempt, fence, message_id, tenant_id, destination_id, outcome, error_class, instance_id,
+        finished_at)
+    select delivery.delivery_id, delivery.attempt, delivery.fence, delivery.message_id, delivery.tenant_id,
+        delivery.destination_id, 'unknown', 'lost', delivery.lease_instance_id, p_now
+    from monitoring.deliveries as delivery
+    where delivery.delivery_id = any (p_delivery_ids) and delivery.lease_instance_id is not null;
+    with gone as (
+        delete from monitoring.deliveries as delivery
+        where delivery.delivery_id = any (p_delivery_ids) and delivery.deadline_at <= p_now
+        returning delivery.*
+    )
+    insert into monitoring.dead_letters (
+        delivery_id, message_id, message_created_at, tenant_id, destination_id, event_type, attempts, reason,
+        status_code, died_at)
+    select gone.delivery_id, gone.message_id, gone.message_created_at, gone.tenant_id, gone.destination_id,
+        coalesce(message.event_type, 'unknown'), gone.attempt,
+        concat_ws(': ', 'not delivered until its deadline', gone.last_error), gone.last_status, p_now
+    from gone
+    left join monitoring.outbox_messages as message
+        on message.message_id = gone.message_id and message.created_at = gone.message_created_at;
+$$;
+
+comment on function monitoring_internal.expire_deliveries_at(bigint[], timestamptz) is
+    'Moves deliveries past their deadline to the dead letters, and notes attempts whose service was lost.';
+
+-- Lease up to p_limit deliveries to a service, with all that a request is made of.
+create or replace function monitoring_internal.claim_deliveries_at(
+    p_instance_id uuid, p_limit integer, p_now timestamptz)
+returns setof monitoring_internal.claimed_delivery
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+    v_grace constant interval := monitoring_internal.setting_interval('delivery.lease_grace');
+    v_timeout constant interval := monitoring_internal.setting_interval('delivery.timeout');
+    v_ids constant bigint[] := monitoring_internal.lease_deliveries_at(p_limit, p_now);
+begin
+    if cardinality(v_ids) = 0 then
+        return;
+    end if;
+    perform monitoring_internal.expire_deliveries_at(v_ids, p_now);
+    update monitoring.destination_states as state
+    set breaker = 'half_open'
+    where state.breaker = 'open'
+        and state.destination_id in (
+            select delivery.destination_id
+            from monitoring.deliveries as delivery
+            where delivery.delivery_id = any (v_ids));
+    return query
+    update monitoring.deliveries as delivery
+    set state = 'in_flight', attempt = delivery.attempt + 1, fence = delivery.fence + 1,
+        lease_instance_id = p_instance_id, lease_expires_at = p_now + coalesce(endpoint.timeout, v_timeout) + v_grace
+    from monitoring.outbox_messages as message
+    left join monitoring.webhook_endpoints as endpoint on endpoint.id = message.destination_id
+    left join monitoring.notification_channels as channel on channel.id = message.channel_id
+    where delivery.delivery_id = any (v_ids)
+        and message.message_id = delivery.message_id and message.created_at = delivery.message_created_at
+    returning delivery.delivery_id, delivery.fence, delivery.attempt,
+        'msg_' || replace(message.message_id::text, '-', ''), message.event_type, message.content_type, message.body,
+        delivery.destination_id, coalesce(channel.channel_type, 'webhook'), message.recipient,
+        case
+            when endpoint.id is not null then endpoint.webhook_url
+            when channel.channel_type = 'pagerduty'
+                then coalesce(channel.configuration ->> 'url', 'https://events.pagerduty.com/v2/enqueue')
+            when channel.channel_type = 'alertmanager'
+                then rtrim(channel.configuration ->> 'url', '/') || '/api/v2/alerts'
+            when channel.channel_type = 'webhook' then channel.configuration ->> 'url'
+        end,
+        coalesce(channel.configuration, '{}'),
+        case when endpoint.id is not null then endpoint.sealed_secret else channel.sealed_secret end,
+        case when endpoint.previous_secret_until > p_now then endpoint.previous_sealed_secret end,
+        case when endpoint.id is not null then format('webhook %s %s', endpoint.id, endpoint.webhook_url)
+            else concat('channel ', channel.id, ' ', channel.channel_type, ' ', channel.configuration ->> 'url') end,
+        ceil(extract(epoch from coalesce(endpoint.timeout, v_timeout)) * 1000)::bigint, message.ordering_key;
+end;
+$$;
+
+comment on function monitoring_internal.claim_deliveries_at(uuid, integer, timestamptz) is
+    'Leases due deliveries to a service, with all that their requests are made of.';
+
+-- The same now.
+create or replace function monitoring_internal.claim_deliveries(p_instance_id uuid, p_limit integer)
+returns setof monitoring_internal.claimed_delivery
+language plpgsql volatile parallel unsafe
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+    select * from monitoring_internal.claim_deliveries_at(p_instance_id, p_limit, clock_timestamp());
+end;
+$$;
+
+comment on function monitoring_internal.claim_deliveries(uuid, integer) is
+    'Leases up to so many due deliveries to a service instance.';
+
+-- How long until something may be claimed; null when nothing waits.
+create or replace function monitoring_internal.next_delivery_delay_at(p_now timestamptz)
+returns interval
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select greatest(interval '0', min(greatest(state.open_until, waiting.due_at)) - p_now)
+    from monitoring.destination_states as state
+    cross join lateral (
+        -- The few that are on their way stand before those that wait.
+        select min(greatest(head.due_at, coalesce(head.lease_expires_at, '-infinity'))) as due_at
+        from (
+            select delivery.due_at, delivery.lease_expires_at
+            from monitoring.deliveries as delivery
+            where delivery.destination_id = state.destination_id and delivery.due_at < 'infinity'
+            order by delivery.due_at, delivery.delivery_id
+            limit state.in_flight_limit) as head
+    ) as waiting
+    where waiting.due_at is not null
+        and not exists (
+            select from monitoring.notification_channels as channel
+            where channel.id = state.destination_id and channel.channel_type in ('email', 'sms'));
+$$;
+
+comment on function monitoring_internal.next_delivery_delay_at(timestamptz) is
+    'How long after a time a delivery may be claimed; null when none waits.';
+
+-- The same from now.
+create or replace function monitoring_internal.next_delivery_delay()
+returns interval
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select monitoring_internal.next_delivery_delay_at(clock_timestamp());
+$$;
+
+comment on function monitoring_internal.next_delivery_delay() is
+    'How long a service may sleep until a delivery may be claimed; null when none waits.';
+
+-- Give back what a service claimed and did not send: no attempt is counted.
+create or replace function monitoring_internal.release_deliveries(p_instance_id uuid)
+returns integer
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_released integer;
+begin
+    update monitoring.deliveries as delivery
+    set state = case when delivery.attempt > 1 then 'failed' else 'pending' end, attempt = delivery.attempt - 1,
+        lease_instance_id = null, lease_expires_at = null
+    where delivery.lease_instance_id = p_instance_id;
+    get diagnostics v_released = row_count;
+    return v_released;
+end;
+$$;
+
+comment on function monitoring_internal.release_deliveries(uuid) is
+    'Gives back deliveries that a service claimed and did not send; returns how many.';

@@ -399,6 +399,9 @@ grant select on monitoring.notification_routes, monitoring.notification_groups, 
     monitoring.deliveries, monitoring.destination_states, monitoring.delivery_attempts, monitoring.dead_letters to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant select on monitoring.outbox_messages to monitoring_admin, monitoring_service;
+grant select on monitoring.notification_route_tree, monitoring.pending_notifications, monitoring.notification_history,
+    monitoring.delivery_health to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant select (
     message_id, created_at, tenant_id, event_type, reason, severity, channel_id, destination_id, ordering_key,
     alert_ids)

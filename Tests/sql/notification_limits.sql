@@ -74,6 +74,9 @@ select pg_temp.fire(13, 13, 'critical', 2, pg_temp.at(2)), pg_temp.fire(14, 14, 
 select results_eq($$ select pg_temp.pass(2, pg_temp.at(2)) $$, $$ values ('first desk 13') $$,
     'a critical one is sent all the same');
 select is((select c.current_hour_count from monitoring.notification_channels as c), 11, 'and counted');
+select is((select count(*) from monitoring.pending_notifications as p
+        where p.state = 'held back' and p.due_at = pg_temp.at(60) and p.reason = 'first'), 3::bigint,
+    'and shows among what is pending');
 -- Two of those held back: one gets worse, one is over before it could be told.
 create temporary table held as
 select row_number() over (order by h.alert_id) as n, h.alert_id, ltrim(right(h.alert_id::text, 4), '0')::integer as no
@@ -141,6 +144,17 @@ select results_eq(
     $$ select d.state, d.due_at from monitoring.deliveries as d join monitoring.outbox_messages as m using (message_id)
         where m.created_at = pg_temp.at(67) $$,
     $$ values ('held'::text, 'infinity'::timestamptz) $$, 'and waits there');
+
+select is((select min(p.cause) from monitoring.pending_notifications as p where p.state = 'held'),
+    'its endpoint is inactive: by hand', 'which is shown as the cause');
+select results_eq(
+    $$ select h.name, h.held, h.cause from monitoring.delivery_health as h where h.held > 0 $$,
+    $$ values ('hook'::text, 2::bigint, 'inactive: by hand'::text) $$, 'with how the endpoint is doing');
+select results_eq(
+    $$ select h.decision, h.reason, h.outcome from monitoring.notification_history as h where h.alert_id = pg_temp.alert(15)
+        order by h.decided_at $$,
+    $$ values ('sent'::text, 'first'::text, 'collapsed'::text), ('withheld', 'collapsed', null) $$,
+    'what became of each message about an alert can be read');
 
 -- Escalation ----------------------------------------------------------------------------------------------------------
 insert into monitoring.people (tenant_id, name) values (pg_temp.acme(), 'Ann');

@@ -1,4 +1,4 @@
--- views/notifications.sql: routes as they are walked.
+-- views/notifications.sql: routes as they are walked, what waits, what was decided, how receivers are doing.
 
 create or replace view monitoring.notification_route_tree with (security_invoker = true) as
 with recursive tree as (
@@ -36,3 +36,96 @@ from tree;
 comment on view monitoring.notification_route_tree is
     'Active routes in the order they are walked, with what they inherit: an alert belongs to those whose whole path '
     'matches it, and none of their stoppers (earlier siblings that do not continue) and children.';
+
+create or replace view monitoring.pending_notifications with (security_invoker = true) as
+select held.tenant_id, channel.channel_name, 'held back' as state, held.reason, held.held_at as since_at,
+    held.held_until as due_at, array[held.alert_id] as alert_ids, 'the limit of the channel is used up' as cause
+from monitoring.held_notifications as held
+inner join monitoring.notification_channels as channel on channel.id = held.channel_id
+union all
+select log.tenant_id, channel.channel_name, 'waiting',
+    case when log.sequence = 0 then 'group_wait' else 'group_interval' end,
+    coalesce(log.last_sent_at, grouping.first_at), log.next_due_at,
+    array(
+        select member.alert_id from monitoring.notification_members as member
+        where member.group_id = log.group_id and member.alert_id <> all (log.firing)),
+    'more alerts of its group may come'
+from monitoring.notification_log as log
+inner join monitoring.notification_groups as grouping using (group_id)
+inner join monitoring.notification_channels as channel on channel.id = log.channel_id
+where exists (
+    select from monitoring.notification_members as member
+    where member.group_id = log.group_id and member.alert_id <> all (log.firing))
+union all
+select delivery.tenant_id, coalesce(channel.channel_name, endpoint.endpoint_name), delivery.state, message.reason,
+    message.created_at, delivery.due_at, message.alert_ids,
+    case
+        when delivery.state = 'held' then 'its endpoint is inactive: ' || coalesce(endpoint.disabled_reason, 'by hand')
+        when channel.channel_type in ('email', 'sms') then 'no service sends ' || channel.channel_type || ' yet'
+        when state.breaker = 'open' then 'it does not answer: ' || state.last_error
+        when delivery.last_error is not null
+            then 'it failed: ' || coalesce('status ' || delivery.last_status, delivery.last_error)
+        when delivery.lease_expires_at is not null then 'a service has it in hand'
+        else 'it was not tried yet'
+    end
+from monitoring.deliveries as delivery
+inner join monitoring.outbox_messages as message
+    on message.message_id = delivery.message_id and message.created_at = delivery.message_created_at
+left join monitoring.notification_channels as channel on channel.id = message.channel_id
+left join monitoring.webhook_endpoints as endpoint on endpoint.id = delivery.destination_id
+left join monitoring.destination_states as state on state.destination_id = delivery.destination_id;
+
+comment on view monitoring.pending_notifications is
+    'What has not reached anybody yet and why: held back by a limit, waiting for its group, or on its way.';
+
+create or replace view monitoring.notification_history with (security_invoker = true) as
+select decision.decided_at, decision.tenant_id, decision.alert_id, alert.rule_name, alert.alert_title,
+    channel.channel_name, decision.decision, decision.reason, decision.detail, decision.message_id, attempt.outcome,
+    attempt.status_code, attempt.finished_at
+from monitoring.notification_decisions as decision
+left join monitoring.alerts as alert on alert.id = decision.alert_id and alert.tenant_id = decision.tenant_id
+left join monitoring.notification_channels as channel on channel.id = decision.channel_id
+left join lateral (
+    select tried.outcome, tried.status_code, tried.finished_at
+    from monitoring.delivery_attempts as tried
+    where tried.message_id = decision.message_id
+    order by tried.finished_at desc, tried.fence desc
+    limit 1) as attempt on true;
+
+comment on view monitoring.notification_history is
+    'What was sent about each alert, why, and whether it arrived; and what was not sent, and why not.';
+
+create or replace view monitoring.delivery_health with (security_invoker = true) as
+select state.destination_id, state.tenant_id, coalesce(endpoint.endpoint_name, channel.channel_name) as name,
+    coalesce(channel.channel_type, 'webhook') as kind, waiting.pending, waiting.in_flight, waiting.held,
+    waiting.oldest_due_at,
+    state.breaker, state.open_until, state.open_since_at, state.consecutive_failures, state.last_success_at,
+    state.last_failure_at, state.last_error, dead.letters as dead_letters,
+    case
+        when endpoint.is_active is false or channel.is_active is false
+            then 'inactive: ' || coalesce(endpoint.disabled_reason, 'by hand')
+        when waiting.pending > 0 and channel.channel_type in ('email', 'sms') then 'no service sends this kind yet'
+        when state.open_since_at is not null then 'it does not answer: ' || state.last_error
+        when state.consecutive_failures > 0 then 'it failed last: ' || state.last_error
+        when waiting.expired > 0 then 'a service was lost, or none runs'
+        when waiting.pending > 0 then 'waiting'
+        else 'nothing waits'
+    end as cause
+from monitoring.destination_states as state
+left join monitoring.webhook_endpoints as endpoint on endpoint.id = state.destination_id
+left join monitoring.notification_channels as channel on channel.id = state.destination_id
+cross join lateral (
+    select count(*) filter (where delivery.state in ('pending', 'failed')) as pending,
+        count(*) filter (where delivery.state = 'in_flight') as in_flight,
+        count(*) filter (where delivery.state = 'held') as held,
+        count(*) filter (where delivery.lease_expires_at < now()) as expired,
+        min(delivery.due_at) filter (where delivery.state <> 'held') as oldest_due_at
+    from monitoring.deliveries as delivery
+    where delivery.destination_id = state.destination_id) as waiting
+cross join lateral (
+    select count(*) as letters
+    from monitoring.dead_letters as letter
+    where letter.destination_id = state.destination_id and letter.replayed_at is null) as dead;
+
+comment on view monitoring.delivery_health is
+    'Each endpoint and channel that was sent to: what waits for it, whether it answers, and what is the cause.';

@@ -44,7 +44,7 @@ end;
 $$;
 
 comment on function monitoring_internal.retry_after(text, timestamptz) is
-    'The wait that a Retry-After header asks for, at most delivery.retry_after_limit; null when it says nothing usable.';
+    'The wait that a Retry-After header asks for, at most delivery.retry_after_limit; null when nothing usable.';
 
 -- What becomes of a delivery after an attempt. Refused addresses and malformed requests are not tried again; what
 -- a receiver says it will never take is, twice, a minute apart: people mend typing errors.

@@ -40,10 +40,19 @@ begin
 end
 $$;
 \connect
+-- As evaluate_alerts() has them.
+set jit = off;
+set work_mem = '64MB';
 call bench.pass(1, :runs);
-vacuum (analyze) monitoring.alert_bindings, monitoring.alert_rules, monitoring.alert_rule_states;
+vacuum (analyze) monitoring.alert_rules, monitoring.alert_rule_states;
 \connect
+-- As evaluate_alerts() has them.
+set jit = off;
+set work_mem = '64MB';
 call bench.pass(2, :runs);
-vacuum (analyze) monitoring.alert_bindings, monitoring.alert_rules, monitoring.alert_rule_states;
+vacuum (analyze) monitoring.alert_rules, monitoring.alert_rule_states;
 \connect
+-- As evaluate_alerts() has them.
+set jit = off;
+set work_mem = '64MB';
 call bench.pass(4, :runs);

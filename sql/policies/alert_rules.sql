@@ -23,8 +23,8 @@ comment on trigger alert_rules_check on monitoring.alert_rules is 'Names what is
 
 create or replace trigger alert_rules_track
 after insert or delete
-    or update of rule_name, tenant_id, metric_name, matchers, aggregate, evaluation_window, group_by, group_aggregate,
-        condition_type, condition_definition, evaluation_interval, is_active
+    or update of tenant_id, metric_name, matchers, aggregate, evaluation_window, group_by, group_aggregate,
+        condition_type, condition_definition, evaluation_interval
 on monitoring.alert_rules
 for each row
 execute function monitoring_internal.track_alert_rule();

@@ -150,4 +150,4 @@ select matches(
 select * from finish();
 rollback;
 -- Parts named here: escalation_fault, escalation_named, check_escalation, check_rule_escalation, align_escalations_at,
--- due_escalations_at, people_to_page_at, take_escalation_steps_at.
+-- notify_alerts_at, due_escalations_at, people_to_page_at, take_escalation_steps_at.

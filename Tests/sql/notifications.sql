@@ -324,7 +324,7 @@ select is_empty(
                 'touch_groups_at', 'notification_pairs_at', 'notification_needs_at', 'notification_sends_at', 'turn_hour_at',
                 'held_sends_at', 'judge_sends_at', 'hold_notifications_at', 'event_bodies_at', 'alert_facts',
                 'write_messages_at', 'queue_deliveries_at', 'log_sends_at', 'record_sends_at', 'collapse_deliveries_at',
-                'send_notifications_at', 'record_withheld_at', 'tidy_groups_at', 'notify_transitions_at', 'notify_alert_at') $$,
+                'send_notifications_at', 'record_withheld_at', 'tidy_groups_at', 'notify_transitions_at', 'notify_alerts_at', 'notify_alert_at') $$,
     'nobody but the evaluator tells anybody anything');
 
 select * from finish();

@@ -1,6 +1,7 @@
 -- notify/pass.sql: what the evaluator's pass tells people.
--- Owns send_notifications_at, record_withheld_at, tidy_groups_at, notify_transitions_at, notify_alert_at.
--- Writes what the functions of this folder write. Under the evaluator's lock, or in a replay.
+-- Owns send_notifications_at, record_withheld_at, tidy_groups_at, notify_transitions_at, notify_alerts_at,
+-- notify_alert_at. Writes what the functions of this folder write.
+-- Concurrency: under the evaluator's lock, or in a replay.
 
 -- Judge, write and remember messages.
 create or replace function monitoring_internal.send_notifications_at(
@@ -156,11 +157,11 @@ comment on function monitoring_internal.notify_transitions_at(timestamptz, bigin
     'Queues messages for the transitions of a pass, for groups whose time has come and for what was held back; '
     'returns how many.';
 
--- Tell people and channels of one alert, as escalation asks. A person is reached by every active contact method; one
--- that names no channel goes through an active one of its kind, the tenant's own before those of the installation.
--- Called by: escalate_alerts_at.
-create or replace function monitoring_internal.notify_alert_at(
-    p_now timestamptz, p_alert_id uuid, p_reason text, p_people uuid[], p_channels uuid[], p_detail jsonb)
+-- Tell people and channels of alerts, as escalation asks, in one go: a list of objects with alert_id, reason, people,
+-- channels and detail. A person is reached by every active contact method; one that names no channel goes through an
+-- active one of its kind, the tenant's own before those of the installation.
+-- Called by: take_escalation_steps_at.
+create or replace function monitoring_internal.notify_alerts_at(p_now timestamptz, p_pages jsonb)
 returns integer
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
@@ -172,18 +173,20 @@ begin
         perform monitoring_internal.turn_hour_at(p_now);
     end if;
     select array_agg(row(
-        gen_random_uuid(), alert.tenant_id, reach.channel_id, null, null, p_reason, null,
+        gen_random_uuid(), alert.tenant_id, reach.channel_id, null, null, page.reason, null,
         monitoring_internal.severity_level(alert.severity), '{}', '{}', array[alert.id], '{}', p_now,
-        reach.recipient, p_detail)::monitoring_internal.notification_send) into v_sends
-    from monitoring.alerts as alert
+        reach.recipient, page.detail)::monitoring_internal.notification_send) into v_sends
+    from jsonb_to_recordset(p_pages)
+        as page (alert_id uuid, reason text, people uuid[], channels uuid[], detail jsonb)
+    inner join monitoring.alerts as alert on alert.id = page.alert_id
     cross join lateral (
         select distinct channel.id as channel_id, wanted.recipient
         from (
-            select listed.id as channel_id, null as kind, null as recipient from unnest(p_channels) as listed (id)
+            select listed.id as channel_id, null as kind, null as recipient from unnest(page.channels) as listed (id)
             union all
             select method.channel_id, method.kind, method.address
             from monitoring.contact_methods as method
-            where method.person_id = any (p_people) and method.is_active
+            where method.person_id = any (page.people) and method.is_active
         ) as wanted
         cross join lateral (
             select found.id
@@ -194,17 +197,29 @@ begin
             order by found.tenant_id nulls last, found.channel_name
             limit 1
         ) as channel
-    ) as reach
-    where alert.id = p_alert_id;
-    if v_sends is null then
-        insert into monitoring.notification_decisions (decided_at, tenant_id, alert_id, decision, reason, detail)
-        select p_now, alert.tenant_id, alert.id, 'withheld', 'no_channel', p_reason
-        from monitoring.alerts as alert
-        where alert.id = p_alert_id;
-        return 0;
-    end if;
-    return monitoring_internal.send_notifications_at(p_now, null, v_sends);
+    ) as reach;
+    insert into monitoring.notification_decisions (decided_at, tenant_id, alert_id, decision, reason, detail)
+    select p_now, alert.tenant_id, alert.id, 'withheld', 'no_channel', page.reason
+    from jsonb_to_recordset(p_pages) as page (alert_id uuid, reason text)
+    inner join monitoring.alerts as alert on alert.id = page.alert_id
+    where page.alert_id not in (select send.told[1] from unnest(v_sends) as send);
+    return case when v_sends is null then 0
+        else monitoring_internal.send_notifications_at(p_now, null, v_sends) end;
 end;
+$$;
+
+comment on function monitoring_internal.notify_alerts_at(timestamptz, jsonb) is
+    'Queues messages about alerts to people and channels; returns how many. What a limit holds back counts as none.';
+
+-- The same for one alert.
+create or replace function monitoring_internal.notify_alert_at(
+    p_now timestamptz, p_alert_id uuid, p_reason text, p_people uuid[], p_channels uuid[], p_detail jsonb)
+returns integer
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+    select monitoring_internal.notify_alerts_at(p_now, jsonb_build_array(jsonb_build_object(
+        'alert_id', p_alert_id, 'reason', p_reason, 'people', p_people, 'channels', p_channels, 'detail', p_detail)));
 $$;
 
 comment on function monitoring_internal.notify_alert_at(timestamptz, uuid, text, uuid[], uuid[], jsonb) is

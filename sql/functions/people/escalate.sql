@@ -61,7 +61,7 @@ as $$
             on alert.id = state.alert_id and alert.tenant_id = state.tenant_id and alert.status = 'active'
         where state.next_at <= p_now and (p_rules is null or state.rule_no = any (p_rules))
         order by state.next_at, state.alert_id
-        limit monitoring_internal.setting_integer('escalation.limit')
+        limit least(monitoring_internal.setting_integer('escalation.limit'), 200)
         for update of state skip locked
     ),
     judged as (
@@ -115,19 +115,22 @@ comment on function monitoring_internal.due_escalations_at(timestamptz, integer[
 create or replace function monitoring_internal.people_to_page_at(
     p_now timestamptz, p_people uuid[], p_schedules integer[])
 returns uuid[]
-language sql stable parallel restricted
+language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(array_agg(wanted.person_id order by wanted.person_id), '{}')
-    from (
-        select person.person_id
-        from monitoring.people as person
-        where person.person_id = any (p_people) and person.is_active
-        union
-        select resolved.person_id
-        from unnest(p_schedules) as schedule
-        cross join lateral monitoring_internal.resolve_on_call(schedule, array[p_now]) as resolved
-    ) as wanted;
+begin
+    return (
+        select coalesce(array_agg(wanted.person_id order by wanted.person_id), '{}')
+        from (
+            select person.person_id
+            from monitoring.people as person
+            where person.person_id = any (p_people) and person.is_active
+            union
+            select resolved.person_id
+            from unnest(p_schedules) as schedule
+            cross join lateral monitoring_internal.resolve_on_call(schedule, array[p_now]) as resolved
+        ) as wanted);
+end;
 $$;
 
 comment on function monitoring_internal.people_to_page_at(timestamptz, uuid[], integer[]) is
@@ -143,11 +146,13 @@ as $$
         select * from monitoring_internal.due_escalations_at(p_now, p_rules)
     ),
     sent as materialized (
-        select due.alert_id, monitoring_internal.notify_alert_at(
-            p_now, due.alert_id, case due.outcome when 'paged' then 'escalation' else 'escalation_exhausted' end,
-            due.people, due.channels, due.detail) as messages
+        select monitoring_internal.notify_alerts_at(p_now, jsonb_agg(jsonb_build_object(
+            'alert_id', due.alert_id,
+            'reason', case due.outcome when 'paged' then 'escalation' else 'escalation_exhausted' end,
+            'people', due.people, 'channels', due.channels, 'detail', due.detail))) as messages
         from due
         where due.outcome = 'paged' or due.outcome = 'exhausted' and cardinality(due.channels) > 0
+        having count(*) > 0
     ),
     moved as (
         update monitoring.escalation_states as state
@@ -167,17 +172,15 @@ as $$
                 case due.outcome when 'gap' then ': nobody is on call' when 'exhausted' then ': all steps were taken'
                 else '' end),
             due.detail || jsonb_build_object(
-                'outcome', due.outcome, 'messages', coalesce(sent.messages, 0),
-                'people', array(
+                'outcome', due.outcome, 'people', array(
                     select person.name from monitoring.people as person
                     where person.person_id = any (due.people) order by person.name))
         from due
         inner join monitoring.alerts as alert on alert.id = due.alert_id
-        left join sent on sent.alert_id = due.alert_id
         where due.outcome in ('paged', 'gap', 'exhausted')
         order by alert.rule_no, alert.label_key
     )
-    select count(*)::integer from due;
+    select (select count(*) from due)::integer from (select count(messages) from sent) as queued;
 $$;
 
 comment on function monitoring_internal.take_escalation_steps_at(timestamptz, integer[]) is
@@ -196,7 +199,8 @@ declare
     v_total integer := 0;
 begin
     perform monitoring_internal.align_escalations_at(p_now, p_rules);
-    -- A loop, since where nobody is on call the next step comes at once; it ends with the pause after the last step.
+    -- A loop, since steps are taken two hundred at a time, and after a gap the next one comes at once; the pause after
+    -- the last step ends it.
     loop
         v_taken := monitoring_internal.take_escalation_steps_at(p_now, p_rules);
         v_total := v_total + v_taken;

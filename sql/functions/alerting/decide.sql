@@ -115,6 +115,7 @@ as $$
         cross join (
             select monitoring_internal.setting_number('alerting.flapping_on') as flapping_on,
                 monitoring_internal.setting_number('alerting.flapping_off') as flapping_off
+            offset 0
         ) as setting
         left join former on gathered.action = 'fire'
             and former.rule_no = (gathered.pair).rule_no and former.label_key = (gathered.pair).label_key

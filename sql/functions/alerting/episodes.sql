@@ -54,6 +54,7 @@ as $$
     inner join monitoring.alert_rule_states as state on state.rule_no = rule.rule_no
     cross join (
         select monitoring_internal.setting_integer('alerting.failures_before_alert') as failures
+        offset 0
     ) as setting
     cross join lateral (select coalesce(rule.tenant_id, monitoring.system_tenant_id()) as tenant_id) as owner
     left join monitoring.alert_conditions as known
@@ -68,7 +69,7 @@ as $$
             when state.failures = 1 then 'note'
         end as action
     ) as todo
-    where rule.rule_no = any (p_rules) and (state.failures > 0 or known.rule_no is not null)
+    where rule.rule_no in (select unnest(p_rules)) and (state.failures > 0 or known.rule_no is not null)
         and todo.action is not null
     order by rule.rule_no;
 $$;
@@ -87,7 +88,7 @@ as $$
         select alert.tenant_id, alert.id, alert.created_at, alert.status
         from monitoring.alerts as alert
         where alert.status in ('acknowledged', 'suppressed') and alert.acknowledged_until <= p_now
-            and (p_rules is null or alert.rule_no = any (p_rules))
+            and (p_rules is null or alert.rule_no in (select unnest(p_rules)))
         for update skip locked
     ), moved as (
         update monitoring.alerts as alert
@@ -146,7 +147,7 @@ as $$
         left join wanted on wanted.alert_id = alert.id
         where alert.status <> 'resolved'
             and alert.suppressed_by <> coalesce(wanted.suppressed_by, '[]')
-            and (p_rules is null or alert.rule_no = any (p_rules))
+            and (p_rules is null or alert.rule_no in (select unnest(p_rules)))
         for update of alert skip locked
     ), moved as (
         update monitoring.alerts as alert

@@ -11,7 +11,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(array_agg(rule.rule_no order by rule.rule_no), '{}')
     from monitoring.alert_rules as rule
-    cross join (select monitoring_internal.setting_interval('alerting.evaluation_interval') as every) as usual
+    cross join (select monitoring_internal.setting_interval('alerting.evaluation_interval') as every offset 0) as usual
     left join monitoring.alert_rule_states as state on state.rule_no = rule.rule_no
     where rule.is_active
         and (state.next_evaluation_at is null or state.next_evaluation_at <= p_now
@@ -97,13 +97,15 @@ as $$
                 then floor(extract(epoch from p_now - state.next_evaluation_at) / ticks.every)::bigint else 0 end
                 as missed
         from monitoring.alert_rules as rule
-        cross join (select monitoring_internal.setting_interval('alerting.evaluation_interval') as every) as usual
+        cross join (
+            select monitoring_internal.setting_interval('alerting.evaluation_interval') as every offset 0
+        ) as usual
         cross join lateral (
             select extract(epoch from coalesce(rule.evaluation_interval, usual.every)) as every
         ) as ticks
         left join monitoring.alert_rule_states as state on state.rule_no = rule.rule_no
         left join unnest(p_failed, p_errors) as failure (rule_no, error) on failure.rule_no = rule.rule_no
-        where rule.rule_no = any (p_rules)
+        where rule.rule_no in (select unnest(p_rules))
     ), written as (
         insert into monitoring.alert_rule_states as state (
             rule_no, next_evaluation_at, last_evaluated_at, last_status, last_error, failures, missed_ticks)
@@ -198,7 +200,7 @@ begin
     for v_kind in
         select rule.condition_type, array_agg(rule.rule_no order by rule.rule_no) as rules
         from monitoring.alert_rules as rule
-        where rule.rule_no = any (v_rules)
+        where rule.rule_no in (select unnest(v_rules))
         group by rule.condition_type
         order by rule.condition_type = 'composite', rule.condition_type
     loop

@@ -25,10 +25,11 @@ as $$
     cross join (
         select monitoring_internal.setting_interval('alerting.evaluation_interval') as every,
             monitoring_internal.setting_interval('alerting.value_refresh') as value_refresh
+        offset 0
     ) as setting
     cross join lateral (select coalesce(rule.evaluation_interval, setting.every) as every) as tick
     left join monitoring.alert_rule_states as state on state.rule_no = rule.rule_no
-    where rule.rule_no = any (p_rules);
+    where rule.rule_no in (select unnest(p_rules));
 $$;
 
 comment on function monitoring_internal.alert_terms_at(timestamptz, integer[]) is
@@ -101,7 +102,8 @@ as $$
     with reading as materialized (
         select * from monitoring_internal.read_alert_rules_at(p_now, p_condition_type, p_rules)
     ), condition as materialized (
-        select * from monitoring.alert_conditions as known where known.rule_no = any (p_rules) and known.kind = 'series'
+        select * from monitoring.alert_conditions as known
+        where known.rule_no in (select unnest(p_rules)) and known.kind = 'series'
     ), term as materialized (
         select * from monitoring_internal.alert_terms_at(p_now, p_rules)
     )

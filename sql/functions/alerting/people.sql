@@ -132,7 +132,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     with gone as (
         delete from monitoring.alert_conditions as condition
-        where condition.rule_no = any (p_rules)
+        where condition.rule_no in (select unnest(p_rules))
         returning condition.*
     ), closed as (
         update monitoring.alerts as alert

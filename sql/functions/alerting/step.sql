@@ -34,35 +34,36 @@ $$;
 comment on function monitoring_internal.take_alert_changes_at(timestamptz, text, integer[]) is
     'The changes of a pass, without those of alerts that somebody is changing right now.';
 
--- Title and message of an alert.
+-- Title and message of an alert. Not in sql: what that calls would be planned anew for each alert.
 create or replace function monitoring_internal.alert_texts(
     p_rule monitoring.alert_rules, p_pair monitoring_internal.alert_pair, p_level smallint)
-returns table (title text, message text)
-language sql stable parallel safe
+returns text[]
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select
-        case p_pair.kind
-            when 'storm' then left(format('%s: %s at once', p_rule.rule_name, p_pair.storm_count), 200)
-            when 'error' then left(format('%s cannot be evaluated', p_rule.rule_name), 200)
-            else monitoring_internal.alert_title(p_rule, said.list)
-        end,
-        case p_pair.kind
-            when 'storm' then format(
-                '%s label sets breach at once; more than %s are one alert. The worst are in its evidence.',
-                p_pair.storm_count, p_rule.max_instances)
-            when 'error' then format('It failed %s times in a row: %s. Its alerts stay as they were.',
-                p_pair.value, p_pair.evidence ->> 'error')
-            else monitoring_internal.alert_message(p_rule, said.list)
-        end
-    from (
-        select monitoring_internal.alert_text_values(p_rule, row(
-            p_pair.rule_no, p_pair.label_key, p_pair.tenant_id, p_pair.labels, p_pair.value, p_level, p_level,
-            case p_level when 2 then p_pair.critical_since else p_pair.warning_since end, p_pair.sampled_at,
-            p_pair.sample_count, null, p_pair.threshold,
-            case when p_pair.sees in ('no_data', 'missing') then 'no_data' else 'data' end,
-            null)::monitoring_internal.alert_reading) as list
-    ) as said;
+declare
+    v_values jsonb;
+begin
+    if p_pair.kind = 'storm' then
+        return array[
+            left(format('%s: %s at once', p_rule.rule_name, p_pair.storm_count), 200),
+            format('%s label sets breach at once; more than %s are one alert. The worst are in its evidence.',
+                p_pair.storm_count, p_rule.max_instances)];
+    elsif p_pair.kind = 'error' then
+        return array[
+            left(format('%s cannot be evaluated', p_rule.rule_name), 200),
+            format('It failed %s times in a row: %s. Its alerts stay as they were.',
+                p_pair.value, p_pair.evidence ->> 'error')];
+    end if;
+    v_values := monitoring_internal.alert_text_values(p_rule, row(
+        p_pair.rule_no, p_pair.label_key, p_pair.tenant_id, p_pair.labels, p_pair.value, p_level, p_level,
+        case p_level when 2 then p_pair.critical_since else p_pair.warning_since end, p_pair.sampled_at,
+        p_pair.sample_count, null, p_pair.threshold,
+        case when p_pair.sees in ('no_data', 'missing') then 'no_data' else 'data' end,
+        null)::monitoring_internal.alert_reading);
+    return array[
+        monitoring_internal.alert_title(p_rule, v_values), monitoring_internal.alert_message(p_rule, v_values)];
+end;
 $$;
 
 comment on function monitoring_internal.alert_texts(
@@ -81,7 +82,7 @@ as $$
         suggested_actions, runbook_url, first_breach_at, triggered_at, is_flapping, is_storm, storm_count, evidence,
         created_at)
     select change.alert_id, (change.pair).tenant_id, rule.id, rule.rule_no, rule.rule_name, (change.pair).label_key,
-        rule.labels || (change.pair).labels, texts.title, texts.message, change.severity, change.severity,
+        rule.labels || (change.pair).labels, texts.list[1], texts.list[2], change.severity, change.severity,
         rule.metric_name, (change.pair).value, (change.pair).threshold, (change.pair).value,
         case when (change.pair).labels = '{}' then '[]' else jsonb_build_array((change.pair).labels) end,
         rule.related_metrics, rule.suggested_actions, rule.runbook_url,
@@ -92,7 +93,10 @@ as $$
         change.alert_created_at
     from unnest(p_changes) as change
     inner join monitoring.alert_rules as rule on rule.rule_no = (change.pair).rule_no
-    cross join lateral monitoring_internal.alert_texts(rule, change.pair, change.level) as texts
+    -- Offset 0: written out, it would be called for each of the two.
+    cross join lateral (
+        select monitoring_internal.alert_texts(rule, change.pair, change.level) as list offset 0
+    ) as texts
     where change.action = 'fire' and not change.is_reopened
     order by rule.rule_no, (change.pair).label_key;
 $$;
@@ -131,14 +135,15 @@ as $$
         storm_count = (change.pair).storm_count,
         last_value = (change.pair).value,
         threshold_value = coalesce((change.pair).threshold, alert.threshold_value),
-        alert_title = coalesce(texts.title, alert.alert_title),
-        alert_message = coalesce(texts.message, alert.alert_message),
+        alert_title = coalesce(texts.list[1], alert.alert_title),
+        alert_message = coalesce(texts.list[2], alert.alert_message),
         changes = change.changes
     from unnest(p_changes) as change
     inner join monitoring.alert_rules as rule on rule.rule_no = (change.pair).rule_no
     cross join (select array['low', 'medium', 'high', 'critical'] as severities) as scale
-    left join lateral monitoring_internal.alert_texts(rule, change.pair, change.level) as texts
-        on change.action = 'fire' or 'severity_raised' = any (change.events)
+    left join lateral (
+        select monitoring_internal.alert_texts(rule, change.pair, change.level) as list offset 0
+    ) as texts on change.action = 'fire' or 'severity_raised' = any (change.events)
     where alert.tenant_id = (change.pair).tenant_id and alert.id = change.alert_id
         and alert.created_at = change.alert_created_at
         and (change.action <> 'fire' or change.is_reopened)

@@ -35,7 +35,7 @@ as $$
         from crowd
         full join (
             select known.rule_no, known.tenant_id, known from monitoring.alert_conditions as known
-            where known.rule_no = any (p_rules) and known.kind = 'storm'
+            where known.rule_no in (select unnest(p_rules)) and known.kind = 'storm'
         ) as former (rule_no, tenant_id, known) using (rule_no, tenant_id)
         inner join monitoring_internal.alert_terms_at(p_now, p_rules) as term using (rule_no)
         where (known).rule_no is not null or crowd.members > term.max_instances
@@ -166,7 +166,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     with term as materialized (
         select rule.rule_no, rule.cooldown_period from monitoring.alert_rules as rule
-        where rule.rule_no = any (p_rules)
+        where rule.rule_no in (select unnest(p_rules))
     )
     select distinct on (known.rule_no, known.label_key) known.*
     from (

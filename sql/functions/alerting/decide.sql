@@ -42,9 +42,12 @@ comment on function monitoring_internal.alert_action_at(
 create or replace function monitoring_internal.decide_alerts_at(
     p_now timestamptz, p_condition_type text, p_rules integer[])
 returns table (pair monitoring_internal.alert_pair, action text, level smallint)
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
+    return query
     select pair,
         monitoring_internal.alert_action_at(p_now, pair, term.no_data_policy, term.keep),
         case
@@ -56,6 +59,7 @@ as $$
         end
     from monitoring_internal.pair_alerts_at(p_now, p_condition_type, p_rules) as pair
     inner join monitoring_internal.alert_terms_at(p_now, p_rules) as term on term.rule_no = pair.rule_no;
+end;
 $$;
 
 comment on function monitoring_internal.decide_alerts_at(timestamptz, text, integer[]) is
@@ -95,9 +99,11 @@ comment on function monitoring_internal.alert_events(
 create or replace function monitoring_internal.conclude_alerts_at(
     p_now timestamptz, p_condition_type text, p_rules integer[])
 returns setof monitoring_internal.alert_change
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     with gathered as materialized (
         select * from monitoring_internal.gather_alert_storms_at(p_now, p_condition_type, p_rules) as decided
         where decided.action <> 'none'
@@ -143,12 +149,11 @@ as $$
         coalesce((judged.pair).alert_created_at, judged.created_at), judged.id is not null
     from judged
     cross join (select array['low', 'medium', 'high', 'critical'] as severities) as scale
-    cross join lateral (
-        select monitoring_internal.alert_events(
-            judged.pair, judged.action, judged.level, judged.is_flapping, judged.id is not null) as events
-    ) as told
+    cross join lateral (select monitoring_internal.alert_events(
+        judged.pair, judged.action, judged.level, judged.is_flapping, judged.id is not null) as events) as told
     where cardinality(told.events) > 0 or (judged.pair).is_moved or (judged.pair).state is null
         or judged.action in ('resolve', 'drop');
+end;
 $$;
 
 comment on function monitoring_internal.conclude_alerts_at(timestamptz, text, integer[]) is

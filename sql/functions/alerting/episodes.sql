@@ -29,9 +29,11 @@ comment on function monitoring_internal.raise_rule_errors_at(timestamptz, bigint
 -- What that changes: the first failure is told, some more raise the alert, a success resolves it.
 create or replace function monitoring_internal.rule_error_changes_at(p_now timestamptz, p_rules integer[])
 returns setof monitoring_internal.alert_change
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     select row(
             rule.rule_no, monitoring_internal.storm_label_key(rule.id), 'error', owner.tenant_id, '{}'::jsonb,
             state.failures::double precision, setting.failures::double precision, p_now, null::integer,
@@ -72,6 +74,7 @@ as $$
     where rule.rule_no in (select unnest(p_rules)) and (state.failures > 0 or known.rule_no is not null)
         and todo.action is not null
     order by rule.rule_no;
+end;
 $$;
 
 comment on function monitoring_internal.rule_error_changes_at(timestamptz, integer[]) is
@@ -113,9 +116,12 @@ comment on function monitoring_internal.expire_acknowledgements_at(timestamptz, 
 -- Why nobody is told of open alerts now.
 create or replace function monitoring_internal.alert_withholders_at(p_now timestamptz)
 returns table (alert_id uuid, suppressed_by jsonb)
-language sql stable parallel unsafe
+language plpgsql stable parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
+    return query
     select coalesce(held.alert_id, flapping.alert_id),
         coalesce(held.suppressed_by, '[]') || coalesce(flapping.suppressed_by, '[]')
     from monitoring_internal.alert_suppressors_at(p_now) as held
@@ -126,6 +132,7 @@ as $$
         from monitoring.alerts as alert
         where alert.status <> 'resolved' and alert.is_flapping
     ) as flapping on flapping.alert_id = held.alert_id;
+end;
 $$;
 
 comment on function monitoring_internal.alert_withholders_at(timestamptz) is

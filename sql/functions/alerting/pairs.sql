@@ -9,9 +9,12 @@ returns table (
     keep interval, patience interval, gap_after timestamptz, no_data_policy text, no_data_level smallint,
     has_warning boolean, flap_detection boolean, max_instances integer, cooldown interval, value_refresh interval,
     severities text[])
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
+    return query
     select rule.rule_no, tick.every, p_now - rule.evaluation_delay, rule.warning_for, rule.critical_for,
         coalesce(rule.keep_firing_for, 2 * tick.every),
         tick.every * (greatest(2, ceil(
@@ -30,6 +33,7 @@ as $$
     cross join lateral (select coalesce(rule.evaluation_interval, setting.every) as every) as tick
     left join monitoring.alert_rule_states as state on state.rule_no = rule.rule_no
     where rule.rule_no in (select unnest(p_rules));
+end;
 $$;
 
 comment on function monitoring_internal.alert_terms_at(timestamptz, integer[]) is
@@ -96,9 +100,11 @@ comment on function monitoring_internal.alert_clocks_at(
 create or replace function monitoring_internal.pair_alerts_at(
     p_now timestamptz, p_condition_type text, p_rules integer[])
 returns setof monitoring_internal.alert_pair
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     with reading as materialized (
         select * from monitoring_internal.read_alert_rules_at(p_now, p_condition_type, p_rules)
     ), condition as materialized (
@@ -136,6 +142,7 @@ as $$
         p_now, term.gap_after, seen.sees, seen.breached, seen.held,
         coalesce(reading.breached_since, reading.sampled_at), condition.level, condition.warning_since,
         condition.critical_since, condition.lowering_since, condition.no_data_since) as clock;
+end;
 $$;
 
 comment on function monitoring_internal.pair_alerts_at(timestamptz, text, integer[]) is

@@ -9,9 +9,11 @@
 create or replace function monitoring_internal.take_alert_changes_at(
     p_now timestamptz, p_condition_type text, p_rules integer[])
 returns setof monitoring_internal.alert_change
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     with change as materialized (
         select * from monitoring_internal.conclude_alerts_at(p_now, p_condition_type, p_rules)
     ), taken as materialized (
@@ -29,6 +31,7 @@ as $$
     left join taken on taken.id = change.alert_id
     where change.alert_id is null or taken.id is not null
     order by (change.pair).rule_no, (change.pair).label_key;
+end;
 $$;
 
 comment on function monitoring_internal.take_alert_changes_at(timestamptz, text, integer[]) is
@@ -193,9 +196,11 @@ comment on function monitoring_internal.keep_alert_conditions_at(timestamptz, mo
 create or replace function monitoring_internal.alert_condition_rows_at(
     p_now timestamptz, p_changes monitoring_internal.alert_change[])
 returns setof monitoring.alert_conditions
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     select (change.pair).rule_no, (change.pair).label_key, (change.pair).kind, (change.pair).tenant_id,
         (change.pair).labels, change.state,
         case when change.alert_id is null then 0::smallint else change.level end,
@@ -212,6 +217,7 @@ as $$
         change.is_flapping, change.changes, (change.pair).value, (change.pair).threshold, (change.pair).sampled_at
     from unnest(p_changes) as change
     where change.action not in ('drop', 'resolve', 'note');
+end;
 $$;
 
 comment on function monitoring_internal.alert_condition_rows_at(timestamptz, monitoring_internal.alert_change[]) is

@@ -18,9 +18,12 @@ comment on function monitoring_internal.storm_label_key(uuid) is
 create or replace function monitoring_internal.gather_alert_storms_at(
     p_now timestamptz, p_condition_type text, p_rules integer[])
 returns table (pair monitoring_internal.alert_pair, action text, level smallint)
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
+    return query
     with decided as materialized (
         select decided.*, (decided.pair).rule_no, (decided.pair).tenant_id, decided.action = 'fire'
             or (decided.pair).alert_id is not null and decided.action <> 'resolve' as is_member
@@ -43,9 +46,7 @@ as $$
     select decided.pair,
         case
             when not coalesce(storm.is_on, false) or decided.action <> 'fire' then decided.action
-            when (decided.pair).state is null then 'none' else 'pend'
-        end,
-        decided.level
+            when (decided.pair).state is null then 'none' else 'pend' end, decided.level
     from decided
     left join storm using (rule_no, tenant_id)
     union all
@@ -56,9 +57,7 @@ as $$
             when storm.is_on then 'hold'
             when (storm.known).alert_id is null then 'drop'
             when storm.keep <= interval '0' or (storm.known).recovering_since <= p_now - storm.keep then 'resolve'
-            else 'recover'
-        end,
-        greatest(storm.level, (storm.known).level)
+            else 'recover' end, greatest(storm.level, (storm.known).level)
     from storm
     cross join lateral (
         select jsonb_agg(jsonb_build_object('labels', (worst.pair).labels, 'value', (worst.pair).value)) as list
@@ -74,6 +73,7 @@ as $$
         storm.known, storm.rule_no, storm.tenant_id, storm.is_on, storm.members, storm.max_instances, storm.level,
         storm.sampled_at, storm.since, worst.list,
         coalesce((storm.known).sampled_at < storm.sampled_at - storm.value_refresh, false)) as pair;
+end;
 $$;
 
 comment on function monitoring_internal.gather_alert_storms_at(timestamptz, text, integer[]) is
@@ -161,9 +161,12 @@ create or replace function monitoring_internal.reopenable_alerts_at(
 returns table (
     rule_no integer, label_key uuid, id uuid, created_at timestamptz, changes timestamptz[], max_severity text,
     resolved_at timestamptz, is_dismissed boolean)
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
+    return query
     with term as materialized (
         select rule.rule_no, rule.cooldown_period from monitoring.alert_rules as rule
         where rule.rule_no in (select unnest(p_rules))
@@ -183,6 +186,7 @@ as $$
         where alert.id = any (p_dismissed) and alert.status = 'resolved'
     ) as known
     order by known.rule_no, known.label_key, known.is_dismissed desc, known.resolved_at desc, known.id;
+end;
 $$;
 
 comment on function monitoring_internal.reopenable_alerts_at(timestamptz, integer[], uuid[]) is

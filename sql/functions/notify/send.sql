@@ -19,7 +19,9 @@ begin
         coalesce(channel.webhook_endpoint_id, channel.id), send.recipient,
         concat_ws('/', coalesce(send.group_id::text, key.name), channel.id, send.sequence, send.reason,
             send.recipient, send.detail ->> 'step', send.detail ->> 'loop'),
-        coalesce('group/' || send.group_id, key.name), send.told || send.resolved, event.body::text
+        coalesce('group/' || send.group_id, key.name), send.told || send.resolved,
+        monitoring_internal.render_notification(
+            channel.channel_type, event.body, coalesce('group/' || send.group_id, key.name))::text
     from monitoring_internal.event_bodies_at(p_now, p_sends) as event
     inner join unnest(p_sends) as send using (message_id)
     inner join monitoring.notification_channels as channel on channel.id = send.channel_id

@@ -314,6 +314,23 @@ select throws_ok($$ insert into monitoring.outbox_messages select (m).* from
     (select m from monitoring.outbox_messages as m limit 1) as copy
     cross join lateral (select (copy.m).*) as v $$, '23505', null, 'no message is written twice');
 
+-- The whole way: samples, a rule, a pass of the evaluator, a message --------------------------------------------------
+select monitoring.ingest_samples(array_agg('app_queue_depth'::text), array_agg('{"host": "q"}'::jsonb), array_agg(90.0::float8),
+    array_agg(g.at), pg_temp.tenant('acme'))
+from generate_series(now() - interval '10 min', now(), '1 min') as g (at);
+select monitoring.create_alert_rule(jsonb_build_object('tenant_id', pg_temp.tenant('acme'), 'rule_name', 'queue', 'rule_category', 'app',
+    'metric_name', 'app_queue_depth', 'comparison_operator', 'gt', 'critical_threshold', 50, 'aggregate', 'avg',
+    'evaluation_window', '5 min'));
+select monitoring_internal.evaluate_alerts_at(now() + interval '1 second', array(
+    select r.rule_no from monitoring.alert_rules as r where r.rule_name = 'queue'));
+select results_eq(
+    $$ select m.reason, c.channel_name, m.severity, m.body::jsonb #>> '{payload,summary}'
+        from monitoring.outbox_messages as m join monitoring.notification_channels as c on c.id = m.channel_id
+        join monitoring.alerts as a on m.alert_ids = array[a.id] where a.rule_name = 'queue' $$,
+    $$ select 'first'::text, 'pager'::text, 'critical'::text, 'Critical: ' || a.alert_title
+        from monitoring.alerts as a where a.rule_name = 'queue' $$,
+    'A-07: an alert that the evaluator raises is a message in the same transaction');
+
 -- Rights ----------------------------------------------------------------------------------------------------------
 select is_empty(
     $$ select p.oid::regprocedure, r.name from pg_proc as p

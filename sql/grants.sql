@@ -295,6 +295,9 @@ grant select on monitoring.alert_rule_tests, monitoring.alert_norms to monitorin
 grant execute on function
     monitoring.test_alert_rules(uuid, text),
     monitoring.backtest_rule(uuid, timestamptz, timestamptz, interval, jsonb) to monitoring_admin;
+grant execute on function
+    monitoring.explain_alert(uuid), monitoring.why_not_fired(uuid, jsonb, timestamptz) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 
 
 -- alerting ----------------------------------------------------------------------------------------

@@ -153,12 +153,59 @@ from (values
     ('(select id from made where name = ''deep'')', '2026-03-01', '2026-03-02', '0', 'nor without steps'),
     ('(select id from made where name = ''deep'')', '2020-03-01', '2026-03-02', '1 s', 'nor of too many')) as p (rule, start_at, end_at, step, name);
 
+-- An alert explained -------------------------------------------------------------------------------
+select monitoring_internal.refresh_rule_bindings_at('2026-03-02 21:30+00');
+select monitoring_internal.evaluate_alerts_at(at, array[(select rule_no from monitoring.alert_rules where rule_name = 'deep')])
+from generate_series(timestamptz '2026-03-02 21:38+00', '2026-03-02 21:45+00', interval '1 min') as at;
+create temporary table raised as
+select a.id from monitoring.alerts as a where a.rule_name = 'deep';
+create temporary table explained as
+select e.* from raised cross join lateral monitoring_internal.explain_alert_at('2026-03-02 21:46+00', raised.id) as e;
+grant select on raised, made to public;
+select results_eq(
+    $$ select section, count(*) from explained where section <> 'notification' group by 1 order by 1 $$,
+    $$ values ('alert'::text, 1::bigint), ('compared', 1), ('rule', 1), ('sample', 2), ('transition', 2) $$,
+    'an alert is explained by what was compared, its rule, its samples and its transitions');
+select results_eq(
+    $$ select at, line from explained where section = 'sample' $$,
+    $$ values ('2026-03-02 21:39+00'::timestamptz, '10'), ('2026-03-02 21:40+00', '90') $$, 'samples are those of the window');
+select results_eq(
+    $$ select at, line from explained where section = 'transition' $$,
+    $$ values ('2026-03-02 21:40+00'::timestamptz, 'fired medium at 90 against 50'),
+        ('2026-03-02 21:43+00', 'severity_raised critical at 93 against 90') $$, 'transitions have their values');
+create function pg_temp.why(p_name text, p_at timestamptz, p_labels jsonb default '{}') returns text language sql as $$
+    select string_agg(format('%s: %s', w.step, w.passed), ', ')
+    from (select * from monitoring_internal.why_not_fired_at(
+        p_at, (select id from monitoring.alert_rules where rule_name = p_name), p_labels) where not passed) as w
+$$;
+select is(pg_temp.why(v.rule, v.at, v.labels), v.answer, 'why not: ' || v.answer)
+from (values
+    ('deep', timestamptz '2026-03-02 21:45+00', '{"host": "b"}'::jsonb, 'the value is beyond a threshold: f'),
+    ('deep', '2026-03-02 21:45+00', '{"host": "a"}', 'somebody was told: f'),
+    ('deep', '2026-03-02 21:45+00', '{"host": "c"}', 'it is bound to series: f'),
+    ('deep', '2026-03-05 21:45+00', '{}', 'they have samples in the window: f'),
+    ('rising', '2026-03-02 21:03+00', '{}', 'they tell enough for a verdict: f'),
+    ('late', '2026-03-02 22:45+00', '{"host": "a"}', 'it has been so for long enough: f')) as v (rule, at, labels, answer);
+create role pgvigil_test_reader;
+grant monitoring_reader to pgvigil_test_reader;
+select monitoring.create_tenant('acme');
+select monitoring.add_tenant_member('pgvigil_test_reader', 'acme');
+set local role pgvigil_test_reader;
+select throws_ok('select * from monitoring.explain_alert((select id from raised))', 'PV932', null, 'only to those who see its tenant');
+select throws_ok($$ select * from monitoring.why_not_fired((select id from made where name = 'deep')) $$, 'PV932', null,
+    'nor of rules one does not see');
+reset role;
+select is(
+    (select count(*) from monitoring.explain_alert((select id from raised))) > 5
+        and (select count(*) from monitoring.why_not_fired((select id from made where name = 'deep'))) >= 4, true, 'others are told');
+
 -- What makes this up, by name, for those who look for its tests.
 select is(
     (select count(*) from pg_proc where pronamespace = 'monitoring_internal'::regnamespace and proname in (
         'seed_rule_test', 'expectation_fault', 'run_rule_test', 'suffix_rule_names', 'clone_alert_rule', 'replayed_rules',
-        'bind_replayed_rules_at', 'replay_step_at', 'find_times_to_evaluate', 'replayed_episodes', 'replayed_peaks_at')
-        and not has_function_privilege('monitoring_reader', oid, 'execute')), 11::bigint, 'none of it is for readers');
+        'bind_replayed_rules_at', 'replay_step_at', 'find_times_to_evaluate', 'replayed_episodes', 'replayed_peaks_at', 'complete_readings_at', 'explained_samples',
+        'fire_stages_at')
+        and not has_function_privilege('monitoring_reader', oid, 'execute')), 14::bigint, 'none of it is for readers');
 
 select * from finish();
 rollback;

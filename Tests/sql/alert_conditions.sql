@@ -374,6 +374,34 @@ select is(
         '{"condition_definition": {"any": [{"rule": "alone"}, {"rule": "one"}]}}')) as fault
     where r.rule_name = 'both'), 'it names itself, or rules that name it', 'rules cannot name each other in a circle');
 
+-- Every kind is evaluated -------------------------------------------------------------------------------
+-- The defect's own form: a loop over rules that knows thresholds alone, whatever their type.
+create function pg_temp.threshold_loop() returns setof text language sql as $$
+    select r.rule_name from monitoring.alert_rules as r
+    inner join monitoring.alert_bindings as b using (rule_no)
+    inner join monitoring.samples as s on s.series_id = b.series_id and s.sampled_at > '2026-03-02 11:55+00'
+    where r.condition_type = 'threshold' or r.critical_threshold is not null
+    group by r.rule_no, r.rule_name, r.comparison_operator, r.critical_threshold
+    having case r.comparison_operator when 'gt' then avg(s.value) > r.critical_threshold
+        when 'lt' then avg(s.value) < r.critical_threshold else false end
+$$;
+create temporary table kind_of as select * from (values
+    ('slope', timestamptz '2026-03-02 12:00+00'), ('percent', '2026-03-02 12:00+00'), ('full', '2026-03-02 12:00+00'),
+    ('odd', '2026-03-02 12:51+00'), ('kofn', '2026-03-02 12:00+00'), ('flap', '2026-03-02 12:00+00'),
+    ('peaks', '2026-03-02 12:00+00'), ('still', '2026-03-02 12:00+00'), ('both', '2026-03-02 12:00+00')) as k (rule, at);
+do $$
+begin
+    perform monitoring_internal.evaluate_alerts_at(k.at, array[pg_temp.rule_no(k.rule)]) from kind_of as k;
+end
+$$;
+select is(
+    array(select k.rule from kind_of as k where not exists (
+        select 1 from monitoring.alerts as a where a.rule_no = pg_temp.rule_no(k.rule) and a.status <> 'resolved')),
+    '{}'::text[], 'A-04: one pass of the evaluator fires rules of every kind');
+select isnt(
+    array(select k.rule from kind_of as k where k.rule not in (select * from pg_temp.threshold_loop()) order by 1), '{}'::text[],
+    'A-04: a loop that knows thresholds alone does not');
+
 -- What these functions are: readers of one snapshot, but for the norms that are kept.
 select is(
     array(select p.proname::text from pg_proc as p

@@ -75,5 +75,77 @@ select is_empty(
     $$ select rule_name from shipped where condition_type = 'threshold' and metric_name like '%\_ratio'
         and greatest(abs(warning_threshold), abs(critical_threshold)) > 50 $$, 'a ratio is of one, not of a hundred');
 
+-- Their tests --------------------------------------------------------------------------------------------
+-- Each on samples and a copy of the rule in a tenant of its own, all on one clock: a pass evaluates all that are due at
+-- its time, as the evaluator does.
+create temporary table test_run (
+    rule_no integer primary key, rule_name text, test_name text, definition jsonb, step integer, last_step integer,
+    faults text[] not null default '{}');
+create function pg_temp.seconds(p_length text) returns integer language sql immutable as $$
+    select extract(epoch from p_length::interval)::integer
+$$;
+create function pg_temp.prepare(p_start_at timestamptz) returns void language plpgsql as $$
+declare
+    v_test record;
+    v_tenant uuid;
+    v_suffix text;
+    v_rule_no integer;
+begin
+    perform set_config('pgvigil.is_replay', 'on', true);
+    for v_test in
+        select r.rule_no, r.rule_name, t.test_name, t.definition, pg_temp.seconds(t.definition ->> 'interval') as every,
+            pg_temp.seconds(coalesce(t.definition ->> 'step', t.definition ->> 'interval')) as step,
+            (select max(pg_temp.seconds(e.item ->> 'at')) from jsonb_array_elements(t.definition -> 'expect') as e (item))
+                as last_at
+        from shipped as r inner join monitoring.alert_rule_tests as t on t.alert_rule_id = r.id
+    loop
+        v_suffix := ' ~' || gen_random_uuid();
+        insert into monitoring.tenants (name) values ('test-' || gen_random_uuid()) returning tenant_id into v_tenant;
+        perform monitoring_internal.seed_rule_test(
+            v_tenant, v_test.definition, p_start_at, make_interval(secs => v_test.every));
+        perform monitoring_internal.clone_alert_rule(v_test.rule_no, v_tenant, '{}', v_suffix);
+        v_rule_no := (monitoring_internal.replayed_rules(v_suffix))[1];
+        perform monitoring_internal.bind_replayed_rules_at(
+            p_start_at, array[v_rule_no], make_interval(secs => v_test.every));
+        insert into test_run values (v_rule_no, v_test.rule_name, v_test.test_name, v_test.definition, v_test.step,
+            v_test.last_at / v_test.step);
+    end loop;
+end;
+$$;
+create function pg_temp.run(p_start_at timestamptz) returns void language plpgsql as $$
+declare
+    v_pass record;
+begin
+    for v_pass in
+        select k.number * r.step as at, array_agg(r.rule_no order by r.rule_no) as rules
+        from test_run as r cross join lateral generate_series(0, r.last_step) as k (number)
+        group by 1 order by 1
+    loop
+        perform monitoring_internal.evaluate_alerts_at(p_start_at + make_interval(secs => v_pass.at), v_pass.rules);
+        update test_run as r
+        set faults = r.faults || found.faults
+        from (
+            select t.rule_no, array_agg(fault.message) as faults
+            from test_run as t
+            cross join lateral jsonb_array_elements(t.definition -> 'expect') as e (item)
+            cross join lateral monitoring_internal.expectation_fault(
+                t.rule_no, p_start_at + make_interval(secs => v_pass.at), e.item) as fault (message)
+            where t.rule_no = any (v_pass.rules) and fault.message is not null
+                and pg_temp.seconds(e.item ->> 'at') / t.step * t.step = v_pass.at
+            group by t.rule_no
+        ) as found
+        where found.rule_no = r.rule_no;
+    end loop;
+end;
+$$;
+select lives_ok($$ select pg_temp.prepare('2026-01-05 12:00+00') $$, 'the samples of their tests are stored');
+select lives_ok($$ select pg_temp.run('2026-01-05 12:00+00') $$, 'the tests run');
+select is_empty(
+    $$ select r.rule_name, r.test_name, r.faults from test_run as r where cardinality(r.faults) > 0 order by 1, 2 $$,
+    'each rule fires, clears and stays quiet as its tests say');
+select is_empty(
+    $$ select r.rule_name, s.last_error from test_run as r
+        inner join monitoring.alert_rule_states as s on s.rule_no = r.rule_no where s.last_error is not null $$,
+    'none failed to be evaluated');
 select * from finish();
 rollback;

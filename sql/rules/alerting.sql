@@ -33,7 +33,7 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'evaluations_missed', 'rule_category', 'pgvigil', 'platform', 'pgvigil',
-    'title_template', 'Evaluations left out: {{ value }} in {{ window }} ({{ labels }})',
+    'title_template', 'Evaluations left out: {{ value }} ({{ labels }})',
     'metric_name', 'pgvigil_alert_missed_evaluations_total',
     'aggregate', 'increase', 'evaluation_window', '10 min',
     'comparison_operator', 'gt',

@@ -135,7 +135,7 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'sessions_crashed', 'rule_category', 'connections', 'platform', 'postgresql',
-    'title_template', 'Sessions ended by fatal errors: {{ value }} in {{ window }} ({{ labels }})',
+    'title_template', 'Sessions ended by fatal errors: {{ value }} ({{ labels }})',
     'metric_name', 'pg_stat_database_sessions_fatal_total',
     'aggregate', 'increase', 'evaluation_window', '10 min',
     'comparison_operator', 'gte',

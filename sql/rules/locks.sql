@@ -67,7 +67,7 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'deadlocks', 'rule_category', 'locks', 'platform', 'postgresql',
-    'title_template', 'Deadlocks in {{ labels.datname }}: {{ value }} in {{ window }} ({{ labels }})',
+    'title_template', 'Deadlocks in {{ labels.datname }} ({{ labels }})',
     'metric_name', 'pg_stat_database_deadlocks',
     'aggregate', 'increase', 'evaluation_window', '10 min',
     'comparison_operator', 'gte',

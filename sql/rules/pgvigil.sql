@@ -145,7 +145,7 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'samples_refused', 'rule_category', 'pgvigil', 'platform', 'pgvigil',
-    'title_template', 'Samples refused, {{ labels.reason }}: {{ value }} in {{ window }} ({{ labels }})',
+    'title_template', 'Samples refused, {{ labels.reason }}: {{ value }} ({{ labels }})',
     'metric_name', 'pgvigil_rejected_samples_total',
     'aggregate', 'increase', 'evaluation_window', '10 min',
     'comparison_operator', 'gt',

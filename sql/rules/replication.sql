@@ -79,6 +79,7 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'replica_disconnected', 'rule_category', 'replication', 'platform', 'postgresql',
     'title_template', 'Standby {{ labels.application_name }} has been gone for {{ value }} ({{ labels }})',
     'metric_name', 'pg_stat_replication_pg_wal_lsn_diff',
+    'matchers', jsonb '{"state": {"re": "streaming|catchup"}, "application_name": {"nre": "pg_[0-9]+_sync_.*"}}',
     'condition_type', 'absence', 'aggregate', 'count', 'evaluation_window', '2 min',
     'group_by', jsonb_build_array('server', 'application_name', 'client_addr'), 'group_aggregate', 'sum',
     'condition_definition', jsonb '{"lookback": "1 day"}',
@@ -86,7 +87,8 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'no_data_policy', 'ok',
     'rationale',
         'A standby that was connected within the last day is not any more. Lag says nothing then: the row is gone, '
-        'and with it the lag. One that was taken away on purpose is forgotten after a day.',
+        'and with it the lag. One that was taken away on purpose is forgotten after a day; base backups and workers '
+        'that copy a table are none.',
     'suggested_actions', jsonb_build_array(
         'Who is still there, on the primary: select application_name, client_addr, state, sync_state, reply_time '
         'from pg_stat_replication;',
@@ -204,7 +206,7 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'recovery_conflicts', 'rule_category', 'replication', 'platform', 'postgresql',
-    'title_template', 'Queries cancelled on a standby: {{ value }} in {{ window }} ({{ labels }})',
+    'title_template', 'Queries cancelled on a standby: {{ value }} ({{ labels }})',
     'metric_name', 'pg_stat_database_conflicts',
     'aggregate', 'increase', 'evaluation_window', '10 min',
     'comparison_operator', 'gte',

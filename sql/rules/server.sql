@@ -56,7 +56,7 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'settings_pending_restart', 'rule_category', 'server', 'platform', 'postgresql',
-    'title_template', 'Settings wait for a restart: {{ value }} ({{ labels }})',
+    'title_template', 'A changed setting waits for a restart ({{ labels }})',
     'metric_name', 'pg_settings_pending_restart',
     'aggregate', 'last', 'evaluation_window', '1 min',
     'comparison_operator', 'gt',

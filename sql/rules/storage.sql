@@ -41,7 +41,7 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
     'comparison_operator', 'gt',
     'warning_threshold', 0.75, 'warning_recovery', 0.7,
     'critical_threshold', 0.9, 'critical_recovery', 0.85, 'severity', 'high',
-    'no_data_policy', 'resolve', 'evaluation_interval', '5 min',
+    'no_data_policy', 'resolve', 'min_coverage', 0.3, 'evaluation_interval', '5 min',
     'rationale',
         'At its end the sequence refuses and every insert fails. The share is of the narrower of the sequence and '
         'the column it feeds, for it is the integer column that overflows; changing its type takes a rewrite, so '

@@ -11,10 +11,13 @@ declare
     v_step monitoring_internal.partition_step;
     v_tried text[] := '{}';
     v_done text[] := '{}';
+    v_from text[] := '{}';
 begin
     loop
-        v_step := monitoring_internal.maintain_next_partition_at(p_now, v_tried);
-        exit when v_step.step is null;
+        v_step := monitoring_internal.maintain_next_partition_at(p_now, v_tried || v_from);
+        exit when v_step.step is null and v_from = '{}';
+        v_from := case when v_step.table_name is null then '{}' else array['from ' || v_step.table_name] end;
+        continue when v_step.step is null;
         v_done := v_done || concat_ws(' ', v_step.action, v_step.partition_name, v_step.outcome);
         if v_step.outcome <> 'done' then
             v_tried := v_tried || array[v_step.step];

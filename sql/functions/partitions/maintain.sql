@@ -139,7 +139,8 @@ comment on function monitoring_internal.maintain_table_step_at(text, timestamptz
     'Performs and records the next step of maintenance for one table; null when nothing is left to do.';
 
 -- Do the next step there is for any table; null when nothing is left.
--- p_tried names the steps that were busy or failed in this run, once an attempt.
+-- p_tried names the steps that were busy or failed in this run, once an attempt; "from TABLE" in it leaves out the
+-- tables before that one, which the caller knows to be done.
 -- Locks: waits for each at most setting partitions.lock_timeout.
 create or replace function monitoring_internal.maintain_next_partition_at(p_now timestamptz, p_tried text[])
 returns monitoring_internal.partition_step
@@ -171,7 +172,9 @@ begin
         -- A loop, since each table's step must fail alone.
         for v_table in
             select policy.table_name from monitoring.partition_policies as policy
-            where policy.is_active order by policy.table_name
+            where policy.is_active and policy.table_name >= coalesce(
+                (select substr(mark.word, 6) from unnest(p_tried) as mark (word) where mark.word like 'from %'), '')
+            order by policy.table_name
         loop
             v_step := monitoring_internal.maintain_table_step_at(v_table, p_now, p_tried, v_attempts);
             exit when v_step.step is not null;
@@ -209,16 +212,20 @@ as $$
 declare
     v_step monitoring_internal.partition_step;
     v_tried text[] := '{}';
+    -- Where the last step was: planning all tables anew for each step would take most of the time.
+    v_from text[] := '{}';
 begin
     loop
         set local search_path = pg_catalog, pg_temp;
         if p_now is null then
-            v_step := monitoring_internal.maintain_next_partition(v_tried);
+            v_step := monitoring_internal.maintain_next_partition(v_tried || v_from);
         else
-            v_step := monitoring_internal.maintain_next_partition_at(p_now, v_tried);
+            v_step := monitoring_internal.maintain_next_partition_at(p_now, v_tried || v_from);
         end if;
         commit;
-        exit when v_step.step is null;
+        -- The last look is at all tables.
+        exit when v_step.step is null and v_from = '{}';
+        v_from := case when v_step.table_name is null then '{}' else array['from ' || v_step.table_name] end;
         if v_step.outcome <> 'done' then
             v_tried := pg_catalog.array_append(v_tried, v_step.step);
             perform pg_catalog.pg_sleep(extract(epoch from v_step.retry_after));

@@ -339,8 +339,7 @@ grant execute on function
     monitoring.unsilence(bigint) to monitoring_admin, monitoring_service, monitoring_analyst;
 grant execute on function monitoring.tidy_correlations() to monitoring_admin, monitoring_service;
 grant execute on function
-    monitoring.silenced_alerts(jsonb), monitoring_internal.silence_matches(),
-    monitoring_internal.occurrence_near(text, interval, text, timestamptz),
+    monitoring.silenced_alerts(jsonb), monitoring_internal.silence_matches(timestamptz),
     monitoring_internal.window_state(timestamptz, timestamptz, text, interval, text, timestamptz) to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 

@@ -4,6 +4,12 @@ set local search_path = tap, pg_catalog;
 set local client_min_messages = warning;
 select no_plan();
 
+-- First of all: once an expression was used in a transaction, no right is asked for again.
+set local role monitoring_reader;
+select is((monitoring_internal.window_state('2020-01-01', null, '0 2 * * *', '1 hour', 'UTC', '2020-01-01 02:30+00')).state,
+    'active', 'who only reads may ask how a recurring window stands');
+reset role;
+
 select monitoring.create_tenant('berlin') as berlin \gset
 select monitoring.create_tenant('newyork') as newyork \gset
 select monitoring.create_tenant('always') as always \gset

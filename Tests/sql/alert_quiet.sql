@@ -269,6 +269,8 @@ select is((select state from monitoring.silences where silence_id = :later_id), 
 select ok(monitoring.unsilence(:later_id), 'and may be taken back');
 select is((select state from monitoring.silences where silence_id = :later_id), 'expired', 'so that it never is in force');
 select monitoring.silence_alerts('{"server": "db1"}', 'backups', '1 hour', now() + interval '30 days', schedule => '0 2 * * sun');
+select is((select count(*) from monitoring.silences where schedule is not null and state in ('pending', 'active')), 1::bigint,
+    'a recurring one is seen by whoever sees its tenant');
 select throws_ok(format($$ select monitoring.silence_alerts('{"server": "db1"}', 'c', '1 h', tenant_id => %L) $$, :'globex'),
     'PV002', null, 'nobody silences the alerts of another tenant');
 select throws_ok('select monitoring.unsilence(-1)', 'PV944', null, 'nor ends what is not there');
@@ -278,7 +280,7 @@ select throws_ok($$ select monitoring.silence_alerts('{"server": "db1"}', 'c', '
     'who sees no tenant silences none');
 select is((select count(*) from monitoring.silences), 0::bigint, 'nor sees any');
 select is((select count(*) from monitoring.silenced_alerts('{"server": "db1"}')), 0::bigint, 'nor what they would mean');
-select is((select count(*) from monitoring_internal.silence_matches()), 0::bigint, 'nor what they do');
+select is((select count(*) from monitoring_internal.silence_matches(now())), 0::bigint, 'nor what they do');
 select throws_ok(format('select monitoring.unsilence(%s)', :silence_id), 'PV944', null, 'nor ends one');
 reset role;
 

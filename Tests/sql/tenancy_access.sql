@@ -134,8 +134,9 @@ insert into monitoring.business_hours (tenant_id, weekday, from_time, to_time)
 select t.tenant_id, 1, '09:00', '17:00' from monitoring.tenants as t where not t.is_system;
 insert into monitoring.holidays (tenant_id, holiday_date, name)
 select t.tenant_id, '2026-01-01', 'New Year' from monitoring.tenants as t where not t.is_system;
-insert into monitoring.alert_silences (tenant_id, matchers, comment, ends_at)
-select t.tenant_id, '{"host": "one"}', 'known', now() + interval '1 hour' from monitoring.tenants as t where not t.is_system;
+insert into monitoring.alert_silences (tenant_id, matchers, comment, ends_at, schedule, duration)
+select t.tenant_id, '{"host": "one"}', 'known', now() + interval '1 month', '0 2 * * *', '1 hour'
+from monitoring.tenants as t where not t.is_system;
 insert into monitoring.maintenance_windows (tenant_id, name, targets, starts_at, ends_at)
 select t.tenant_id, 'disks', '{db1}', now(), now() + interval '1 hour' from monitoring.tenants as t where not t.is_system;
 insert into monitoring.alert_inhibitions (tenant_id, name, source_matchers, target_matchers)

@@ -99,7 +99,7 @@ comment on column monitoring.alert_silences.time_zone is
     'Zone of the schedule; null for the tenant''s, and UTC for one of no tenant.';
 comment on column monitoring.alert_silences.is_unbounded is 'Whether having no end was forced.';
 comment on column monitoring.alert_silences.expires_when_unmatched_for is
-    'It ends by itself once no alert has matched it for so long while it was in force.';
+    'It ends by itself once no alert has matched it for so long; more than the distance of its times, if it recurs.';
 comment on column monitoring.alert_silences.last_matched_at is
     'When an open alert matched it last, to within a minute; null for never.';
 comment on column monitoring.alert_silences.ended_by is 'The database role that ended it early.';

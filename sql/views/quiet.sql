@@ -13,6 +13,12 @@ comment on view monitoring_internal.open_alerts is
     'Open alerts with what matchers ask: the rule''s labels, the alert''s, and its own names.';
 
 create or replace view monitoring.silences with (security_invoker = true) as
+with clock as materialized (
+    select clock_timestamp() as now_at
+),
+matched as materialized (
+    select found.* from clock cross join lateral monitoring_internal.silence_matches(clock.now_at) as found
+)
 select
     silence.silence_id, silence.tenant_id, tenant.name as tenant_name, span.state,
     case when span.state = 'expired' then 0 else coalesce(matched.alerts, 0) end as matched_alerts,
@@ -30,8 +36,8 @@ select
     end as attention
 from monitoring.alert_silences as silence
 left join monitoring.tenants as tenant on tenant.tenant_id = silence.tenant_id
-left join monitoring_internal.silence_matches() as matched on matched.silence_id = silence.silence_id
-cross join (select clock_timestamp() as now_at) as clock
+left join matched on matched.silence_id = silence.silence_id
+cross join clock
 cross join lateral monitoring_internal.window_state(
     silence.starts_at, silence.ends_at, silence.schedule, silence.duration,
     coalesce(silence.time_zone, tenant.time_zone, 'UTC'), clock.now_at) as span;

@@ -68,10 +68,11 @@ comment on function monitoring_internal.occurrence_near(text, interval, text, ti
     'Begin and end of the time of a recurring window that an instant is in, or else of the next one.';
 
 -- How a silence or a maintenance window stands at an instant, and when it is in force next or until when it is now.
+-- With the owner's rights: views call it for those who may not read schedules themselves. It reads no table.
 create or replace function monitoring_internal.window_state(
     p_starts_at timestamptz, p_ends_at timestamptz, p_schedule text, p_duration interval, p_time_zone text,
     p_at timestamptz, out state text, out active_from timestamptz, out active_until timestamptz)
-language plpgsql stable parallel safe
+language plpgsql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin

@@ -164,9 +164,9 @@ $$;
 comment on function monitoring.silenced_alerts(jsonb) is
     'Open alerts, of the tenants that the caller sees, that a silence with these matchers would withhold.';
 
--- How many open alerts each silence that is not over means, as far as the caller sees both.
+-- How many open alerts each silence that is not over at a time means, as far as the caller sees both.
 -- Called by: silences.
-create or replace function monitoring_internal.silence_matches()
+create or replace function monitoring_internal.silence_matches(p_at timestamptz)
 returns table (silence_id bigint, alerts bigint)
 language sql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
@@ -174,7 +174,7 @@ as $$
     with silence as materialized (
         select row_number() over ()::integer as set_no, s.silence_id, s.tenant_id, s.matchers
         from monitoring.alert_silences as s
-        where s.end_reason is null
+        where (s.ends_at is null or s.ends_at > p_at)
             and (s.tenant_id is null or s.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]))
     )
     select silence.silence_id, count(*)
@@ -187,8 +187,8 @@ as $$
     group by silence.silence_id;
 $$;
 
-comment on function monitoring_internal.silence_matches() is
-    'How many open alerts each silence means that was not ended, as far as the caller sees both.';
+comment on function monitoring_internal.silence_matches(timestamptz) is
+    'How many open alerts each silence means that is not over at a time, as far as the caller sees both.';
 
 -- Note which silences the alerts of this pass are withheld by, to within a minute, and end those that nothing has
 -- matched for as long as they said. Returns how many ended.

@@ -128,13 +128,28 @@ declare
     v_since constant timestamptz := coalesce(
         (select pass.started_at
          from monitoring.alert_passes as pass
-         where pass.started_at < p_now
+         where pass.started_at < p_now and pass.started_at >= p_now - interval '1 hour'
          order by pass.started_at desc
          limit 1),
         p_now - interval '1 hour');
     v_sends monitoring_internal.notification_send[];
     v_written integer := 0;
 begin
+    -- Most passes have nothing to tell, and find that out by kept plans.
+    if not exists (
+            select from monitoring.alert_transitions as transition
+            where transition.occurred_at > v_since - interval '1 min' and transition.occurred_at <= p_now
+                and (transition.pass_id = p_pass_id or transition.pass_id is null))
+        and not exists (select from monitoring.notification_log as log where log.next_due_at <= p_now)
+        and not exists (select from monitoring.held_notifications as held where held.held_until <= p_now)
+        and not exists (
+            select from monitoring.notification_routes as route where route.updated_at > v_since - interval '1 min')
+        and not exists (
+            select from monitoring.notification_channels as channel
+            where channel.last_reset_at < date_trunc('hour', p_now, 'UTC'))
+    then
+        return 0;
+    end if;
     if not monitoring_internal.is_replay() then
         perform monitoring_internal.turn_hour_at(p_now);
     end if;

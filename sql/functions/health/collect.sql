@@ -1,5 +1,5 @@
 -- health/collect.sql: scores with every lost point explained, and the row of each component.
--- Owns health_scores_at, health_gauges, collect_system_health(_at), explain_system_health.
+-- Owns health_scores_at, component_alerts_at, health_gauges, collect_system_health(_at), explain_system_health.
 -- Writes system_health, and gauges by ingest.
 -- Concurrency: any number of callers; a component has one row a time.
 
@@ -67,6 +67,33 @@ $$;
 comment on function monitoring_internal.health_scores_at(timestamptz) is
     'Score, coverage and status of each component as of a time, with every lost point and every unknown.';
 
+-- Open alerts about a component, null while nobody evaluates, and when the last one of a week fired. An alert without a
+-- server is about this one.
+create or replace function monitoring_internal.component_alerts_at(
+    p_now timestamptz, p_tenant_id uuid, p_component_kind text, p_component_name text, p_server text)
+returns table (active integer, last_at timestamptz)
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select
+        case when exists (
+            select from monitoring.alert_passes as pass where pass.started_at between p_now - interval '10 min' and p_now)
+            then count(*) filter (where alert.status <> 'resolved')::integer end,
+        max(alert.triggered_at)
+    from monitoring.alerts as alert
+    where alert.tenant_id = p_tenant_id
+        and (alert.status <> 'resolved' or alert.triggered_at > p_now - interval '7 days')
+        and case p_component_kind
+            when 'service' then alert.metric_name like 'pgvigil\_%'
+            when 'host' then alert.labels ->> 'host' = p_component_name
+            when 'server' then coalesce(alert.labels ->> 'server', 'local') = p_component_name
+            else coalesce(alert.labels ->> 'server', 'local') || '/' || (alert.labels ->> 'datname') = p_component_name
+        end;
+$$;
+
+comment on function monitoring_internal.component_alerts_at(timestamptz, uuid, text, text, text) is
+    'How many alerts about a component are open, and when the last one of the last seven days fired.';
+
 -- Write a row for each component, and what the rules store as metrics; returns how many rows.
 create or replace function monitoring_internal.collect_system_health_at(p_now timestamptz)
 returns integer
@@ -83,7 +110,7 @@ begin
         tenant_id, component_kind, component_name, health_status, health_score, coverage_percent, cpu_usage_percent,
         memory_usage_percent, disk_usage_percent, connection_count, active_connections, idle_connections,
         cache_hit_ratio, index_hit_ratio, locks_waiting, deadlocks_count, replication_lag_seconds, custom_metrics,
-        points, collected_at)
+        points, alerts_active, last_alert_at, collected_at)
     select
         score.tenant_id, score.component_kind, score.component_name, score.health_status, score.health_score,
         score.coverage_percent,
@@ -99,12 +126,14 @@ begin
         max(reading.value) filter (where reading.column = 'deadlocks_count'),
         max(reading.value) filter (where reading.column = 'replication_lag_seconds'),
         coalesce(jsonb_object_agg(reading.rule, reading.value) filter (where reading.rule is not null), '{}'),
-        score.points, p_now
+        score.points, alert.active, alert.last_at, p_now
     from unnest(v_scores) as score
+    cross join lateral monitoring_internal.component_alerts_at(
+        p_now, score.tenant_id, score.component_kind, score.component_name, score.server) as alert
     left join lateral jsonb_to_recordset(score.readings) as reading (rule text, value double precision, "column" text)
         on true
     group by score.tenant_id, score.component_kind, score.component_name, score.health_status, score.health_score,
-        score.coverage_percent, score.points
+        score.coverage_percent, score.points, alert.active, alert.last_at
     on conflict (component_kind, component_name, collected_at) do nothing;
     get diagnostics v_rows = row_count;
     -- One call a tenant: ingest takes one at a time.

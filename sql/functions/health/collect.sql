@@ -77,7 +77,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     select
         case when exists (
-            select from monitoring.alert_passes as pass where pass.started_at between p_now - interval '10 min' and p_now)
+            select from monitoring.alert_passes as pass
+            where pass.started_at between p_now - interval '10 min' and p_now)
             then count(*) filter (where alert.status <> 'resolved')::integer end,
         max(alert.triggered_at)
     from monitoring.alerts as alert

@@ -78,7 +78,6 @@ create or replace function monitoring_internal.judge_rule_values(
 returns setof monitoring_internal.alert_reading
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
 set jit = off
 as $$
 declare

@@ -7,7 +7,6 @@ create or replace function monitoring_internal.absence_ages_at(p_now timestamptz
 returns table (rule_no integer, tenant_id uuid, labels jsonb, last_at timestamptz)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
 set jit = off
 set enable_bitmapscan = off
 as $$
@@ -69,7 +68,6 @@ create or replace function monitoring_internal.read_absence_rules_at(p_now times
 returns setof monitoring_internal.alert_reading
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
 set jit = off
 as $$
 begin
@@ -122,14 +120,21 @@ create or replace function monitoring_internal.read_threshold_rules_at(p_now tim
 returns setof monitoring_internal.alert_reading
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = auto
 as $$
 declare
     v_rules constant integer[] := coalesce(p_rules, array(
         select rule.rule_no from monitoring.alert_rules as rule where rule.is_active));
     v_class record;
 begin
-    -- A loop over windows, of which there are few: the bounds are known when each is planned, so that partitions
-    -- outside of them are not looked at.
+    -- Few pairs: plans are kept, as planning would take longer than reading. Many: each window is planned with its
+    -- bounds and its numbers. The setting ends with the function.
+    perform set_config('plan_cache_mode', case
+        when coalesce(sum(state.series_matched), 0) > 10000 then 'force_custom_plan'
+        else 'force_generic_plan' end, true)
+    from monitoring.alert_rule_states as state
+    where state.rule_no = any (v_rules);
+    -- A loop over windows, of which there are few.
     for v_class in
         select p_now - level.evaluation_delay - level.evaluation_window as start_at,
             p_now - level.evaluation_delay as end_at,

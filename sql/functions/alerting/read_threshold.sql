@@ -9,7 +9,6 @@ create or replace function monitoring_internal.fold_rule_series(
 returns setof monitoring_internal.sample_fold
 language plpgsql stable parallel restricted rows 100000
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
 set jit = off
 set work_mem = '64MB'
 set enable_bitmapscan = off
@@ -74,7 +73,6 @@ create or replace function monitoring_internal.measure_plain_rules(
 returns setof monitoring_internal.rule_value
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
 set jit = off
 set work_mem = '128MB'
 as $$
@@ -131,7 +129,6 @@ create or replace function monitoring_internal.measure_compound_rules(
 returns setof monitoring_internal.rule_value
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
 set jit = off
 set work_mem = '64MB'
 as $$

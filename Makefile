@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 .PHONY: help deps test-deps swift build run deb test lint bench format clean
 
-PACKAGES := libpq-dev libmicrohttpd-dev libyaml-dev libssl-dev zlib1g-dev pkg-config \
+PACKAGES := libpq-dev libmicrohttpd-dev libcurl4-openssl-dev libyaml-dev libssl-dev zlib1g-dev pkg-config \
     postgresql-15 postgresql-client-15 tzdata
 TEST_PACKAGES := postgresql-15-pgtap postgresql-15-plpgsql-check prometheus prometheus-postgres-exporter \
     pgbouncer openssl patchelf libfaketime shellcheck python3 python3-prometheus-client git debian-archive-keyring

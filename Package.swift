@@ -28,9 +28,10 @@ let package = Package(
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .target(name: "CShims", dependencies: ["CMicroHTTPD"], linkerSettings: [.linkedLibrary("crypt")]),
+        .target(name: "CShims", dependencies: ["CCurl", "CMicroHTTPD"], linkerSettings: [.linkedLibrary("crypt")]),
 
         // Lowest first: a target imports only targets above it in this list's order of rows, never its row's neighbours.
         library("Runtime", ["CShims"]),
@@ -41,12 +42,13 @@ let package = Package(
         library("Migrations", ["CCrypto", "Postgres", "Runtime"], plugins: ["EmbedSQL"]),
         library("Scheduling", ["Configuration", "Postgres", "Runtime"]),
         library("Collection", ["Postgres", "Runtime", "Secrets"]),
+        library("Delivery", ["CCrypto", "CCurl", "CShims", "Postgres", "Runtime", "Secrets"]),
         library("Exporter", ["CCrypto", "CMicroHTTPD", "CZlib", "CShims", "Postgres", "Runtime"]),
         .executableTarget(
             name: "pgvigil",
             dependencies: [
-                "Collection", "Configuration", "EmbeddedPostgres", "Exporter", "Migrations", "Postgres", "Runtime",
-                "Scheduling", "Secrets",
+                "Collection", "Configuration", "Delivery", "EmbeddedPostgres", "Exporter", "Migrations", "Postgres",
+                "Runtime", "Scheduling", "Secrets",
             ],
             swiftSettings: strict),
 
@@ -65,6 +67,7 @@ let package = Package(
         tests("MigrationsTests", ["Migrations", "Postgres", "EmbeddedPostgres", "Runtime"]),
         tests("SchedulingTests", ["Scheduling", "Configuration", "Postgres", "EmbeddedPostgres", "Runtime"]),
         tests("CollectionTests", ["Collection", "Postgres", "EmbeddedPostgres", "Runtime"]),
+        tests("DeliveryTests", ["Delivery", "EmbeddedPostgres", "Postgres", "Runtime", "Secrets"]),
         tests("ExporterTests", ["Exporter", "Postgres", "EmbeddedPostgres", "Runtime"]),
         tests("SQLTests", ["Postgres", "EmbeddedPostgres"]),
         tests("EndToEndTests", ["Migrations", "Postgres", "EmbeddedPostgres", "Runtime"]),

@@ -428,6 +428,22 @@ grant execute on function
     monitoring_internal.next_delivery_delay(), monitoring_internal.release_deliveries(uuid) to monitoring_service;
 
 
+-- endpoints ---------------------------------------------------------------------------------------
+grant execute on function
+    monitoring_internal.endpoint_seal_context(uuid, text), monitoring_internal.channel_seal_context(uuid, text, text),
+    monitoring_internal.named_or_system_tenant(text), monitoring_internal.require_channel(text, text),
+    monitoring_internal.endpoint_identity(text, text),
+    monitoring.add_endpoint(uuid, text, text, text, text, text, jsonb, integer),
+    monitoring.rotate_endpoint_secret(text, text, text, interval),
+    monitoring.set_endpoint_active(text, boolean, text), monitoring.remove_endpoint(text, text),
+    monitoring.test_endpoint(text, text), monitoring_internal.list_endpoints(),
+    monitoring_internal.message_attempts(uuid) to monitoring_admin;
+-- The checks of their rows run with the writer's rights.
+grant execute on function
+    monitoring_internal.clear_secret(jsonb, boolean), monitoring_internal.is_sealed(text),
+    monitoring_internal.are_matchers(jsonb) to monitoring_admin;
+
+
 -- alert history -----------------------------------------------------------------------------------
 grant select on
     monitoring.alerts_archive, monitoring.alerts_dashboard, monitoring.alert_history, monitoring.alert_logs,

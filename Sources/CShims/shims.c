@@ -60,3 +60,34 @@ int pgvigil_password_matches(const char *password, const char *hash) {
     free(data);
     return !difference;
 }
+
+CURLcode pgvigil_curl_harden(CURL *handle) {
+    CURLcode code = curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_PROXY, "");
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
+    return code;
+}
+
+CURLcode pgvigil_curl_callbacks(CURL *handle, pgvigil_curl_sink body, pgvigil_curl_sink header, pgvigil_curl_gate gate,
+                                void *context) {
+    CURLcode code = curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, body);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_WRITEDATA, context);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, header);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_HEADERDATA, context);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, gate);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, context);
+    return code;
+}
+
+CURLcode pgvigil_curl_set_body(CURL *handle, const void *bytes, size_t count) {
+    CURLcode code = curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)count);
+    return code ? code : curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, count ? bytes : "");
+}

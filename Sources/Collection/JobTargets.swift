@@ -1,4 +1,5 @@
 package import Postgres
+package import Secrets
 
 /// Opens sessions for jobs with the main databases of targets, with the care that collection takes.
 package struct JobTargets: Sendable {

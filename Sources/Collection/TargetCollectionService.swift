@@ -1,5 +1,6 @@
 package import Postgres
 package import Runtime
+package import Secrets
 
 /// Runs due collectors on the databases of targets; any number of services may do so for one store.
 ///

@@ -1,5 +1,6 @@
 package import Postgres
 import Runtime
+package import Secrets
 
 /// One visit to a target by hand: everything that the service does before it collects, and nothing of the rest.
 package struct TargetProbe: Sendable {

@@ -1,5 +1,5 @@
 /// One flat JSON object of texts, built as bytes.
-struct JSONLine {
+package struct JSONLine {
     private let valueLimit: Int
     private var bytes: [UInt8] = [UInt8(ascii: "{")]
 
@@ -15,7 +15,7 @@ struct JSONLine {
     }
 
     /// A text in quotes as JSON writes it, its beginning and an ellipsis when it has more than `limit` bytes.
-    static func quoted(_ text: String, limit: Int) -> [UInt8] {
+    package static func quoted(_ text: String, limit: Int) -> [UInt8] {
         let beginning = shortened(text.utf8, limit)
         var bytes = quoted(beginning)
         guard beginning.endIndex < text.utf8.endIndex else { return bytes }

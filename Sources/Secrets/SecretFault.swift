@@ -25,7 +25,8 @@ package struct SecretFault: Error, Sendable, Equatable {
     /// What to do about it.
     package let remedy: String
 
-    init(_ kind: Kind, _ message: String, remedy: String) {
+    /// A fault, its message and what to do about it.
+    package init(_ kind: Kind, _ message: String, remedy: String) {
         self.kind = kind
         self.message = message
         self.remedy = remedy

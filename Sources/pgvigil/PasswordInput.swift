@@ -9,17 +9,21 @@ struct PasswordInput {
     let invocation: Invocation
     /// What the prompt names.
     let purpose: String
+    /// The option that names a file.
+    var option = "password-file"
+    /// What it is.
+    var noun = "password"
 
     /// Reads it: from `--password-file`, else a terminal, else standard input to its end.
     ///
     /// - Throws: `CommandFault` when there is none.
     func read() throws(CommandFault) -> SecretBytes {
         let secret: SecretBytes
-        if let path = invocation.value("password-file") {
+        if let path = invocation.value(option) {
             let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
             guard descriptor >= 0 else {
                 let reason = String(cString: strerror(errno))
-                throw CommandFault(.usage, "cannot read the password file \(path): \(reason)")
+                throw CommandFault(.usage, "cannot read the \(noun) file \(path): \(reason)")
             }
             defer { close(descriptor) }
             secret = try contents(of: descriptor)
@@ -30,8 +34,9 @@ struct PasswordInput {
         }
         guard secret.count > 0 else {
             throw CommandFault(
-                .usage, "the password is empty",
-                remedy: "give it by --password-file FILE or on standard input, or say --no-password")
+                .usage, "the \(noun) is empty",
+                remedy: "give it by --\(option) FILE or on standard input"
+                    + (noun == "password" ? ", or say --no-password" : ""))
         }
         return secret
     }
@@ -46,7 +51,7 @@ struct PasswordInput {
                 guard part > 0 else { return Self.withoutLineEnd(buffer, count) }
                 count += part
             }
-            throw CommandFault(.usage, "a password has no more than \(Self.limit - 1) bytes")
+            throw CommandFault(.usage, "a \(noun) has no more than \(Self.limit - 1) bytes")
         }
     }
 
@@ -61,7 +66,7 @@ struct PasswordInput {
             tcsetattr(0, TCSAFLUSH, &before)
             Terminal.write("\n", to: 2)
         }
-        Terminal.write("password for \(purpose): ", to: 2)
+        Terminal.write("\(noun) for \(purpose): ", to: 2)
         return try SecretBytes(capacity: Self.limit) { (buffer) throws(CommandFault) in
             var waited = pollfd(fd: 0, events: Int16(POLLIN), revents: 0)
             while poll(&waited, 1, 100) <= 0 {

@@ -1,5 +1,7 @@
 import Configuration
+import Delivery
 import Exporter
+import Glibc
 import Runtime
 
 extension Command {
@@ -17,6 +19,8 @@ extension Command {
             .value("job-sessions", "COUNT", "the most jobs at once (default 16)").rare,
             .value("collect-sessions", "COUNT", "the most collectors at once (default 2)").rare,
             .value("target-sessions", "COUNT", "the most sessions on other servers (default 16)").rare,
+            .value("allow-networks", "CIDR,...", "internal networks that messages may go to").rare,
+            .value("receivers-ca", "FILE", "trust these certificates of receivers").rare,
             .keyFile,
             .value("page-cache", "TIME", "give out a page of metrics again so long (default 1s)").rare,
             .value("tls-cert", "FILE", "serve HTTPS with these certificates"),
@@ -50,6 +54,7 @@ struct ServeSettings: Sendable {
     var logLevel = Log.Level.info
     var logFormat = LogFormat.json
     var security = ServerSecurity()
+    var sender = HTTPSender.Configuration()
 
     /// Reads the options.
     /// - Throws: `CommandFault` of status usage.
@@ -83,6 +88,24 @@ struct ServeSettings: Sendable {
         drain = try invocation.duration("drain") ?? drain
         try readLogging(invocation)
         try readSecurity(invocation)
+        try readDelivery(invocation)
+    }
+
+    private mutating func readDelivery(_ invocation: Invocation) throws(CommandFault) {
+        var networks: [Network] = []
+        for text in invocation.value("allow-networks")?.split(separator: ",") ?? [] {
+            guard let network = Network(String(text)) else {
+                throw CommandFault(
+                    .usage, "option --allow-networks must be networks such as 10.1.0.0/16,fd00::/8",
+                    remedy: "\"\(text)\" is none")
+            }
+            networks.append(network)
+        }
+        sender.policy = AddressPolicy(allowing: networks)
+        sender.caFile = invocation.value("receivers-ca")
+        if let file = sender.caFile, access(file, R_OK) != 0 {
+            throw CommandFault(.usage, "cannot read \(file) of --receivers-ca", remedy: "name a PEM file")
+        }
     }
 
     private mutating func readLogging(_ invocation: Invocation) throws(CommandFault) {

@@ -1,5 +1,6 @@
 import Collection
 import Configuration
+import Delivery
 import EmbeddedPostgres
 import Exporter
 import Migrations
@@ -107,7 +108,7 @@ struct ServeCommand {
         exporter.registry.add(SchedulerMetrics(scheduler: scheduler))
         onReload(scheduler, exporter)
         let group = ServiceGroup(
-            services: [scheduler, collection, targets]
+            services: [scheduler, collection, targets, try delivery(conninfo, scheduler, secrets)]
                 + HealthServices.all(
                     conninfo: conninfo, instanceID: instance.description, shutdown: shutdown, log: log),
             closers: [exporter] + watchdog([scheduler.heartbeat, exporter.heartbeat], closing),
@@ -138,6 +139,17 @@ struct ServeCommand {
         Scheduler(
             settings: schedulerSettings(conninfo), shutdown: invocation.shutdown, log: log, instance: instance,
             loadJobs: jobsLoader(jobs), openTarget: { name throws(PostgresError) in try await targets.open(name) })
+    }
+
+    private func delivery(
+        _ conninfo: String, _ scheduler: Scheduler, _ secrets: SecretOpener
+    ) throws -> DeliveryService {
+        try DeliveryService(
+            .init(
+                configuration: PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil delivery"),
+                instanceID: scheduler.instance.description, userAgent: "pgvigil/\(Program.version)",
+                sender: settings.sender),
+            secrets: secrets, shutdown: invocation.shutdown, log: log)
     }
 
     /// Without keys the service serves all the same; secrets then wait for one.

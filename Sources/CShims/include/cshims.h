@@ -1,5 +1,6 @@
 // What Swift cannot call by itself: variadic C functions and headers that the Glibc module leaves out.
 #pragma once
+#include <curl/curl.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <stdint.h>
@@ -55,4 +56,59 @@ static inline int pgvigil_mhd_socket(struct MHD_Connection *connection) {
 static inline void *pgvigil_mhd_socket_context(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
+}
+
+/// Called with what a reply holds: bytes, their count in two factors, and the transfer's context.
+typedef size_t (*pgvigil_curl_sink)(char *bytes, size_t size, size_t count, void *context);
+
+/// Called before a socket is made for an address; -1 refuses it.
+typedef curl_socket_t (*pgvigil_curl_gate)(void *context, curlsocktype purpose, struct curl_sockaddr *address);
+
+/// What every request of ours has in common: http and https alone, TLS 1.2 at least and verified, no redirects, no
+/// proxy from the environment, no signals, no decompression.
+CURLcode pgvigil_curl_harden(CURL *handle);
+
+/// Sends replies, their header lines and the addresses to be dialled to three functions, all with one context.
+CURLcode pgvigil_curl_callbacks(CURL *handle, pgvigil_curl_sink body, pgvigil_curl_sink header, pgvigil_curl_gate gate,
+                                void *context);
+
+/// curl_easy_setopt for a number.
+static inline CURLcode pgvigil_curl_set_long(CURL *handle, CURLoption option, long value) {
+    return curl_easy_setopt(handle, option, value);
+}
+
+/// curl_easy_setopt for a text, which curl copies.
+static inline CURLcode pgvigil_curl_set_text(CURL *handle, CURLoption option, const char *value) {
+    return curl_easy_setopt(handle, option, value);
+}
+
+/// The header lines of a request, which must outlive it.
+static inline CURLcode pgvigil_curl_set_headers(CURL *handle, struct curl_slist *headers) {
+    return curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
+}
+
+/// The body of a request, which curl copies.
+CURLcode pgvigil_curl_set_body(CURL *handle, const void *bytes, size_t count);
+
+/// curl_easy_getinfo for a number; 0 when there is none.
+static inline long pgvigil_curl_long(CURL *handle, CURLINFO info) {
+    long value = 0;
+    return curl_easy_getinfo(handle, info, &value) == CURLE_OK ? value : 0;
+}
+
+/// curl_easy_getinfo for a time in microseconds; 0 when there is none.
+static inline int64_t pgvigil_curl_microseconds(CURL *handle, CURLINFO info) {
+    curl_off_t value = 0;
+    return curl_easy_getinfo(handle, info, &value) == CURLE_OK ? value : 0;
+}
+
+/// curl_easy_getinfo for a text; null when there is none. The handle owns it.
+static inline const char *pgvigil_curl_text(CURL *handle, CURLINFO info) {
+    char *value = NULL;
+    return curl_easy_getinfo(handle, info, &value) == CURLE_OK ? value : NULL;
+}
+
+/// curl_multi_setopt for a number.
+static inline CURLMcode pgvigil_curl_multi_set(CURLM *multi, CURLMoption option, long value) {
+    return curl_multi_setopt(multi, option, value);
 }

@@ -1,7 +1,5 @@
-import Runtime
-
 /// Lets one task sleep until a time has passed or somebody has news; news that come early are kept.
-final class Wakeup: Sendable {
+package final class Wakeup: Sendable {
     private struct State {
         var isSignalled = false
         var waiter: CheckedContinuation<Void, Never>?
@@ -9,8 +7,11 @@ final class Wakeup: Sendable {
 
     private let state = Lock(State())
 
+    /// Nobody has news yet.
+    package init() {}
+
     /// Wakes the sleeper, now or as soon as it goes to sleep.
-    func signal() {
+    package func signal() {
         let waiter = state.withLock { state in
             state.isSignalled = true
             defer { state.waiter = nil }
@@ -20,7 +21,7 @@ final class Wakeup: Sendable {
     }
 
     /// Sleeps for `duration` at most; returns early when signalled or when the task is cancelled.
-    func wait(upTo duration: Duration, clock: any Clock<Duration>) async {
+    package func wait(upTo duration: Duration, clock: any Clock<Duration>) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { try? await clock.sleep(for: duration) }
             group.addTask { await self.waitForSignal() }

@@ -1,7 +1,7 @@
 /// One-dimensional arrays in PostgreSQL's text form.
-enum ArrayText {
+package enum ArrayText {
     /// The array of the values; nil becomes NULL.
-    static func text(_ values: [String?]) -> String {
+    package static func text(_ values: [String?]) -> String {
         "{" + values.map { $0.map(quoted) ?? "NULL" }.joined(separator: ",") + "}"
     }
 

@@ -1,5 +1,4 @@
-import Runtime
-package import Secrets
+package import Runtime
 
 /// Opens sealed secrets with the keys of the process, which are read again when one does not fit.
 ///
@@ -19,7 +18,7 @@ package final class SecretOpener: Sendable {
     /// Opens a secret that was sealed for this purpose.
     ///
     /// - Throws: as the keys do; kind noKey when there is none.
-    func open(_ sealed: String, context: String) throws(SecretFault) -> SecretBytes {
+    package func open(_ sealed: String, context: String) throws(SecretFault) -> SecretBytes {
         if let ring = keys.withLock({ $0 }), let secret = try? ring.open(sealed, context: context) { return secret }
         let ring = try source.keys()
         keys.withLock { $0 = ring }

@@ -1,0 +1,56 @@
+import Postgres
+
+/// The store's side of delivery: what is to be sent now, and what became of it.
+struct DeliveryStore: Sendable {
+    /// The channel on which the database says that there is something to send.
+    static let channel = "pgvigil_deliveries"
+    /// A call that takes longer means that the server hangs.
+    private static let limit = Duration.seconds(15)
+
+    let connection: PostgresConnection
+    let instanceID: String
+
+    /// Leases up to `count` messages that are due.
+    func claim(_ count: Int) async throws(PostgresError) -> [ClaimedDelivery] {
+        let rows = try await call(
+            "select * from monitoring_internal.claim_deliveries($1::uuid, $2::integer)", [instanceID, String(count)])
+        var claims: [ClaimedDelivery] = []
+        for row in rows { claims.append(try ClaimedDelivery(row: row)) }
+        return claims
+    }
+
+    /// Reports how attempts ended; returns how many of them the store took, the others having lost their lease.
+    func acknowledge(_ outcomes: [DeliveryOutcome]) async throws(PostgresError) -> Int {
+        try await call(
+            """
+            select monitoring_internal.ack_deliveries(
+                $1::uuid, $2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::float8[])
+                as taken
+            """,
+            [
+                instanceID, ArrayText.text(outcomes.map { String($0.id) }),
+                ArrayText.text(outcomes.map { String($0.fence) }),
+                ArrayText.text(outcomes.map { $0.status.map { String($0) } }),
+                ArrayText.text(outcomes.map(\.errorClass)), ArrayText.text(outcomes.map(\.retryAfter)),
+                ArrayText.text(outcomes.map(\.response)), ArrayText.text(outcomes.map { String($0.seconds) }),
+            ]
+        ).single().decode("taken", as: Int.self)
+    }
+
+    /// How long until something is due; nil when nothing waits.
+    func delayUntilNext() async throws(PostgresError) -> Duration? {
+        let answer = try await call(
+            "select extract(epoch from monitoring_internal.next_delivery_delay())::float8", [])
+        guard let text = answer.scalar, let seconds = Double(text) else { return nil }
+        return .seconds(seconds)
+    }
+
+    /// Gives back what this process holds and has not sent.
+    func release() async throws(PostgresError) {
+        _ = try await call("select monitoring_internal.release_deliveries($1::uuid)", [instanceID])
+    }
+
+    private func call(_ statement: String, _ parameters: [String?]) async throws(PostgresError) -> PostgresRows {
+        try await connection.query(statement, parameters, timeout: Self.limit)
+    }
+}

@@ -53,8 +53,8 @@ end $$;
 
 insert into monitoring.notification_channels (tenant_id, channel_name, channel_type, last_reset_at)
 values (null, 'desk', 'email', pg_temp.at(-600));
-insert into monitoring.notification_routes (route_name, channel_ids, group_wait)
-values ('root', array[pg_temp.channel('desk')], '0');
+insert into monitoring.notification_routes (route_name, channel_ids, group_wait, updated_at)
+values ('root', array[pg_temp.channel('desk')], '0', pg_temp.at(-600));
 
 -- The eleventh message of an hour -----------------------------------------------------------------------------------
 select pg_temp.fire(1, 12, 'medium', 1, pg_temp.at(1));

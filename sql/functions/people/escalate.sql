@@ -1,6 +1,7 @@
 -- people/escalate.sql: alerts that nobody acknowledges are told to the next ones.
 -- Owns align_escalations_at, due_escalations_at, people_to_page_at, take_escalation_steps_at, escalate_alerts_at.
--- Writes escalation_states, alert_transitions, messages. Concurrency: states are taken with skip locked.
+-- Writes escalation_states, alert_transitions, messages. Concurrency: a state and its alert are taken with skip locked:
+-- what somebody acknowledges at this moment is passed by, and nobody waits crosswise.
 
 -- A state for each active alert whose rule escalates; none for what was acknowledged, resolved or suppressed: an alert
 -- that is active again begins anew.
@@ -62,7 +63,7 @@ as $$
         where state.next_at <= p_now and (p_rules is null or state.rule_no = any (p_rules))
         order by state.next_at, state.alert_id
         limit least(monitoring_internal.setting_integer('escalation.limit'), 200)
-        for update of state skip locked
+        for update of state, alert skip locked
     ),
     judged as (
         select due.*, plan.steps, plan.next_delay, plan.first_delay, coalesce(policy.name, 'the rule''s own') as policy,

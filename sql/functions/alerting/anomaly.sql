@@ -71,9 +71,11 @@ comment on function monitoring_internal.refresh_alert_norms_at(timestamptz, inte
 -- deviations, absolute and relative, is no anomaly whatever its number.
 create or replace function monitoring_internal.anomaly_findings_at(p_now timestamptz, p_rules integer[])
 returns setof monitoring_internal.alert_reading
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     with span as materialized (
         select rule.rule_no, rule.condition_definition as definition, p_now - rule.evaluation_delay as until_at,
             rule.evaluation_window
@@ -119,6 +121,7 @@ as $$
             then 'warming up: the norm knows only ' || (norm.norm_at - norm.first_sample_at)
         end as reason
     ) as fault;
+end;
 $$;
 
 comment on function monitoring_internal.anomaly_findings_at(timestamptz, integer[]) is

@@ -25,23 +25,25 @@ create or replace function monitoring_internal.judge_findings(
     p_now timestamptz, p_rules integer[], p_type text, p_findings monitoring_internal.alert_reading[],
     p_is_complete boolean)
 returns setof monitoring_internal.alert_reading
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     with judged_rule as materialized (
         select rule.rule_no, rule.condition_type, rule.condition_definition as definition, rule.group_by, level.*,
-            rule.warning_recovery, rule.critical_recovery, p_now - rule.evaluation_delay as until_at,
-            rule.evaluation_window,
+            rule.warning_recovery, rule.critical_recovery, rule.evaluation_window,
+            p_now - rule.evaluation_delay as until_at,
             floor(extract(epoch from rule.evaluation_window) / extract(epoch from state.spacing))::integer as expected
         from monitoring.alert_rules as rule
+        left join monitoring.alert_rule_states as state using (rule_no)
         cross join lateral monitoring_internal.effective_levels(rule) as level
-        left join monitoring.alert_rule_states as state on state.rule_no = rule.rule_no
         where rule.rule_no = any (p_rules) and rule.condition_type = p_type),
     judged as (
-        select rule.*, binding.label_key, binding.series_id, found.value, found.breached_since, found.sampled_at,
-            found.sample_count, found.evidence, coalesce(found.breached, monitoring_internal.alert_level(
+        select rule.*, binding.label_key, binding.series_id, finding.value, finding.breached_since, finding.sampled_at,
+            finding.sample_count, finding.evidence, coalesce(finding.breached, monitoring_internal.alert_level(
                 measure.value, rule.operator, rule.warning, rule.critical, 0)) as breached,
-            case when measure.value is null then 2 else coalesce(found.held, monitoring_internal.alert_held_level(
+            case when measure.value is null then 2 else coalesce(finding.held, monitoring_internal.alert_held_level(
                 measure.value, rule.operator, rule.warning, rule.critical,
                 rule.warning_recovery, rule.critical_recovery, 0)) end as held
         from judged_rule as rule
@@ -49,15 +51,12 @@ as $$
             select bound.rule_no, bound.label_key, min(bound.series_id) as series_id
             from monitoring.alert_bindings as bound
             where bound.rule_no = any (p_rules) and bound.operand = 0
-            group by bound.rule_no, bound.label_key
-        ) as binding on binding.rule_no = rule.rule_no
-        left join unnest(p_findings) as found
-            on found.rule_no = rule.rule_no and found.label_key = binding.label_key
-            and found.sampled_at > rule.until_at - rule.evaluation_window
-        cross join lateral (
-            select monitoring_internal.condition_measure(rule.condition_type, rule.definition, found.value)
-        ) as measure (value)
-    )
+            group by bound.rule_no, bound.label_key) as binding on binding.rule_no = rule.rule_no
+        left join unnest(p_findings) as finding
+            on finding.rule_no = rule.rule_no and finding.label_key = binding.label_key
+            and finding.sampled_at > rule.until_at - rule.evaluation_window
+        cross join lateral monitoring_internal.condition_measure(
+            rule.condition_type, rule.definition, finding.value) as measure (value))
     select judged.rule_no, judged.label_key, series.tenant_id,
         monitoring_internal.alert_group_labels(series.labels, judged.group_by), judged.value, judged.breached,
         greatest(judged.held, judged.breached)::smallint,
@@ -69,7 +68,7 @@ as $$
             'type', judged.condition_type, 'operator', judged.operator, 'warning', judged.warning,
             'critical', judged.critical) || coalesce(judged.evidence, '{}') end
     from judged
-    inner join monitoring.series as series on series.series_id = judged.series_id
+    inner join monitoring.series as series using (series_id)
     where p_is_complete or judged.breached > 0
         or exists (
             select 1 from monitoring.alert_conditions as condition
@@ -80,6 +79,7 @@ as $$
             where binding.rule_no = judged.rule_no and binding.label_key = judged.label_key
                 and sample.sampled_at <= judged.until_at and sample.sampled_at > judged.until_at
                     - judged.evaluation_window - monitoring_internal.setting_interval('alerting.forget_series_after'));
+end;
 $$;
 
 comment on function monitoring_internal.judge_findings(

@@ -8,9 +8,11 @@ create or replace function monitoring_internal.pattern_points_at(
 returns table (
     rule_no integer, label_key uuid, until_at timestamptz, definition jsonb, sampled_at timestamptz,
     value double precision)
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     with span as materialized (
         select rule.rule_no, rule.pattern_definition as definition, p_now - rule.evaluation_delay as until_at,
             p_now - rule.evaluation_delay - rule.evaluation_window as from_at
@@ -26,6 +28,7 @@ as $$
     ) as wanted
     cross join lateral monitoring_internal.rule_points(wanted.rules, wanted.from_at, wanted.until_at) as point
     inner join span on span.rule_no = point.rule_no;
+end;
 $$;
 
 comment on function monitoring_internal.pattern_points_at(timestamptz, integer[], text[]) is
@@ -35,9 +38,11 @@ comment on function monitoring_internal.pattern_points_at(timestamptz, integer[]
 -- level; a level is reached by k beyond its threshold and left when fewer than k are short of its recovery.
 create or replace function monitoring_internal.pattern_counts_at(p_now timestamptz, p_rules integer[])
 returns setof monitoring_internal.alert_reading
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     with unit as (
         select point.rule_no, point.label_key, point.definition, max(point.sampled_at) as sampled_at,
             avg(point.value) as value,
@@ -69,7 +74,7 @@ as $$
         where unit.age <= (unit.definition ->> 'n')::numeric
         group by unit.rule_no, unit.label_key, unit.definition
     )
-    select counted.rule_no, counted.label_key, null::uuid, null::jsonb, counted.warnings,
+    select counted.rule_no, counted.label_key, null::uuid, null::jsonb, counted.warnings::double precision,
         case when counted.criticals >= counted.k then 2 when counted.warnings >= counted.k then 1 else 0 end::smallint,
         case when counted.held_criticals >= counted.k then 2 when counted.held_warnings >= counted.k then 1
             else 0 end::smallint,
@@ -78,6 +83,7 @@ as $$
         jsonb_build_object('pattern', 'k_of_n', 'k', counted.k, 'seen', counted.units,
             'breaching', counted.warnings, 'breaching_critical', counted.criticals)
     from counted;
+end;
 $$;
 
 comment on function monitoring_internal.pattern_counts_at(timestamptz, integer[]) is
@@ -87,9 +93,11 @@ comment on function monitoring_internal.pattern_counts_at(timestamptz, integer[]
 -- The value is how often the side changed, or how often the sequence is there.
 create or replace function monitoring_internal.pattern_sequences_at(p_now timestamptz, p_rules integer[])
 returns setof monitoring_internal.alert_reading
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     with run as (
         select point.rule_no, point.label_key, point.definition, max(point.sampled_at) as sampled_at,
             count(*)::integer as samples,
@@ -113,7 +121,7 @@ as $$
     )
     select run.rule_no, run.label_key, null::uuid, null::jsonb,
         case when run.definition ->> 'pattern' = 'flapping' then greatest(length(run.letters) - 1, 0)
-            else regexp_count(run.letters, wanted.expression) end,
+            else regexp_count(run.letters, wanted.expression) end::double precision,
         null::smallint, null::smallint, null::timestamptz, run.sampled_at, run.samples, null::integer,
         null::double precision, null::text,
         jsonb_build_object('pattern', run.definition ->> 'pattern', 'seen', right(run.letters, 40))
@@ -124,6 +132,7 @@ as $$
             || substr(string_agg(left(level.name, 1), '' order by level.number), 2) || ')'
         from jsonb_array_elements_text(run.definition -> 'levels') with ordinality as level (name, number)
     ) as wanted (expression);
+end;
 $$;
 
 comment on function monitoring_internal.pattern_sequences_at(timestamptz, integer[]) is
@@ -132,9 +141,11 @@ comment on function monitoring_internal.pattern_sequences_at(timestamptz, intege
 -- Rules on flat lines: for how many seconds a series has stayed within the tolerance of its newest value.
 create or replace function monitoring_internal.pattern_flats_at(p_now timestamptz, p_rules integer[])
 returns setof monitoring_internal.alert_reading
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     with point as materialized (
         select point.*, first_value(point.value) over newest as newest_value
         from monitoring_internal.pattern_points_at(p_now, p_rules, '{flat}') as point
@@ -157,6 +168,7 @@ as $$
     inner join point
         on point.rule_no = moved.rule_no and point.label_key = moved.label_key and point.sampled_at > moved.moved_at
     group by moved.rule_no, moved.label_key, moved.sampled_at, moved.samples, moved.value;
+end;
 $$;
 
 comment on function monitoring_internal.pattern_flats_at(timestamptz, integer[]) is
@@ -166,15 +178,18 @@ comment on function monitoring_internal.pattern_flats_at(timestamptz, integer[])
 create or replace function monitoring_internal.pattern_readings_at(
     p_now timestamptz, p_rules integer[], p_is_complete boolean)
 returns setof monitoring_internal.alert_reading
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     select * from monitoring_internal.judge_findings(p_now, p_rules, 'pattern', array(
-        select found from monitoring_internal.pattern_counts_at(p_now, p_rules) as found
+        select finding from monitoring_internal.pattern_counts_at(p_now, p_rules) as finding
         union all
-        select found from monitoring_internal.pattern_sequences_at(p_now, p_rules) as found
+        select finding from monitoring_internal.pattern_sequences_at(p_now, p_rules) as finding
         union all
-        select found from monitoring_internal.pattern_flats_at(p_now, p_rules) as found), p_is_complete);
+        select finding from monitoring_internal.pattern_flats_at(p_now, p_rules) as finding), p_is_complete);
+end;
 $$;
 
 comment on function monitoring_internal.pattern_readings_at(timestamptz, integer[], boolean) is
@@ -183,10 +198,13 @@ comment on function monitoring_internal.pattern_readings_at(timestamptz, integer
 -- Those that matter, for the evaluator.
 create or replace function monitoring_internal.read_pattern_rules_at(p_now timestamptz, p_rules integer[])
 returns setof monitoring_internal.alert_reading
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     select * from monitoring_internal.pattern_readings_at(p_now, p_rules, false);
+end;
 $$;
 
 comment on function monitoring_internal.read_pattern_rules_at(timestamptz, integer[]) is

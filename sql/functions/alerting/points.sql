@@ -7,9 +7,11 @@
 create or replace function monitoring_internal.rule_points(
     p_rules integer[], p_from timestamptz[], p_until timestamptz[], p_keys uuid[] default null)
 returns table (rule_no integer, label_key uuid, until_at timestamptz, sampled_at timestamptz, value double precision)
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     with wanted as materialized (
         select rule.rule_no, rule.aggregate, rule.group_by is not null as is_grouped, rule.group_aggregate,
             binding.label_key, binding.series_id, span.from_at, span.until_at
@@ -27,8 +29,7 @@ as $$
             from monitoring_internal.sample_points as sample
             where sample.series_id = shared.series_id
                 and sample.sampled_at > shared.from_at and sample.sampled_at <= shared.until_at
-            window earlier as (order by sample.sampled_at)
-        ) as point
+            window earlier as (order by sample.sampled_at)) as point
     ),
     point as (
         select wanted.rule_no, wanted.label_key, wanted.until_at, wanted.is_grouped, wanted.group_aggregate,
@@ -61,6 +62,7 @@ as $$
         when 'sum' then sum(minute.value) else count(*) end
     from minute
     group by minute.rule_no, minute.label_key, minute.until_at, minute.group_aggregate, minute.number;
+end;
 $$;
 
 comment on function monitoring_internal.rule_points(integer[], timestamptz[], timestamptz[], uuid[]) is

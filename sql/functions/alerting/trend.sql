@@ -48,9 +48,11 @@ returns table (
     rule_no integer, label_key uuid, definition jsonb, sampled_at timestamptz, sample_count integer,
     slope double precision, mean double precision, mean_hours double precision, sxx double precision,
     sigma double precision, span_hours double precision, period_hours double precision)
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     with span as materialized (
         select rule.rule_no, rule.condition_definition as definition, p_now - rule.evaluation_delay as until_at,
             p_now - rule.evaluation_delay - coalesce(rule.trend_period, rule.evaluation_window) as from_at
@@ -83,6 +85,7 @@ as $$
     inner join span on span.rule_no = fitted.rule_no
     cross join lateral (
         select extract(epoch from span.until_at - span.from_at)::double precision / 3600) as period (hours);
+end;
 $$;
 
 comment on function monitoring_internal.trend_fits_at(timestamptz, integer[]) is
@@ -92,9 +95,11 @@ comment on function monitoring_internal.trend_fits_at(timestamptz, integer[]) is
 -- are no verdict.
 create or replace function monitoring_internal.trend_slopes_at(p_now timestamptz, p_rules integer[])
 returns setof monitoring_internal.alert_reading
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     select fit.rule_no, fit.label_key, null::uuid, null::jsonb,
         case when fault.reason is not null then null
             when kind.is_slope then fit.slope
@@ -133,6 +138,7 @@ as $$
                 fit.sxx, fit.sample_count)
             - (fit.period_hours - fit.mean_hours) end as hours
     ) as left_over;
+end;
 $$;
 
 comment on function monitoring_internal.trend_slopes_at(timestamptz, integer[]) is
@@ -141,9 +147,11 @@ comment on function monitoring_internal.trend_slopes_at(timestamptz, integer[]) 
 -- What rules on change find: the window's aggregate against that of the window which ended trend_period before.
 create or replace function monitoring_internal.trend_changes_at(p_now timestamptz, p_rules integer[])
 returns setof monitoring_internal.alert_reading
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     with span as materialized (
         select rule.rule_no, rule.aggregate, rule.condition_definition ->> 'trend' as trend, earlier.is_earlier,
             bound.until_at, bound.until_at - rule.evaluation_window as from_at
@@ -188,6 +196,7 @@ as $$
     left join folded as earlier
         on earlier.rule_no = present.rule_no and earlier.label_key = present.label_key and earlier.is_earlier
     where not present.is_earlier;
+end;
 $$;
 
 comment on function monitoring_internal.trend_changes_at(timestamptz, integer[]) is
@@ -197,13 +206,16 @@ comment on function monitoring_internal.trend_changes_at(timestamptz, integer[])
 create or replace function monitoring_internal.trend_readings_at(
     p_now timestamptz, p_rules integer[], p_is_complete boolean)
 returns setof monitoring_internal.alert_reading
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     select * from monitoring_internal.judge_findings(p_now, p_rules, 'trend', array(
-        select found from monitoring_internal.trend_slopes_at(p_now, p_rules) as found
+        select finding from monitoring_internal.trend_slopes_at(p_now, p_rules) as finding
         union all
-        select found from monitoring_internal.trend_changes_at(p_now, p_rules) as found), p_is_complete);
+        select finding from monitoring_internal.trend_changes_at(p_now, p_rules) as finding), p_is_complete);
+end;
 $$;
 
 comment on function monitoring_internal.trend_readings_at(timestamptz, integer[], boolean) is
@@ -212,10 +224,13 @@ comment on function monitoring_internal.trend_readings_at(timestamptz, integer[]
 -- Those that matter, for the evaluator.
 create or replace function monitoring_internal.read_trend_rules_at(p_now timestamptz, p_rules integer[])
 returns setof monitoring_internal.alert_reading
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     select * from monitoring_internal.trend_readings_at(p_now, p_rules, false);
+end;
 $$;
 
 comment on function monitoring_internal.read_trend_rules_at(timestamptz, integer[]) is

@@ -78,7 +78,8 @@ struct JobTargetTests {
                 try await Self.schedule(watch, "barred", "create table public.t ()", north)
                 try await watch.serving { process, _ in
                     for (job, ends) in [
-                        ("mark", "gone failed 08001, north succeeded, wrong failed 28P01"), ("clerk", "north succeeded"),
+                        ("mark", "gone failed 08001, north succeeded, wrong failed 28P01"),
+                        ("clerk", "north succeeded"),
                         ("twice", "north succeeded"), ("worn", "north succeeded"), ("barred", "north failed 42501"),
                     ] {
                         try await Self.run(watch, job)

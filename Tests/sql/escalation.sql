@@ -144,7 +144,7 @@ select is(
     (select count(*) from monitoring_internal.escalation_steps_of((select id from policy), null, (select tenant_id from own))), 4::bigint,
     'a policy has the steps it was given');
 select matches(
-    pg_get_functiondef('monitoring_internal.follow_alerts_at(timestamptz, bigint, integer[])'::regprocedure), 'escalate_alerts_at',
+    pg_get_functiondef('monitoring_internal.follow_alert_parts_at(timestamptz, bigint, integer[])'::regprocedure), 'escalate_alerts_at',
     'the evaluator escalates in each pass');
 
 select * from finish();

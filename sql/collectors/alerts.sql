@@ -28,7 +28,7 @@ left join (
         extract(epoch from latest.duration) as seconds,
         extract(epoch from clock_timestamp() - latest.started_at) as age
     from monitoring.alert_passes as latest
-    where latest.started_at > clock_timestamp() - interval '1 day'
+    where latest.started_at > clock_timestamp() - interval '1 day' and latest.duration is not null
     order by latest.started_at desc
     limit 1
 ) as pass on true

@@ -80,3 +80,8 @@ create or replace trigger alert_correlations_check
     after insert on monitoring.alert_correlations
     referencing new table as added
     for each statement execute function monitoring_internal.check_alert_correlations();
+
+-- Hours and windows of a tenant are read in its zone.
+create or replace trigger tenants_check_zone
+    before insert or update on monitoring.tenants
+    for each row execute function monitoring_internal.check_zone_of_row();

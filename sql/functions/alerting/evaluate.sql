@@ -1,6 +1,7 @@
 -- alerting/evaluate.sql: one pass of the evaluator: which rules are due, in which order the parts do their work.
 -- Owns evaluate_alerts(_at), due_alert_rules_at, run_alert_rules_at, read_alert_rules_at, note_alert_rules_at,
--- finish_alert_pass, follow_alerts_at. Writes alert_passes, alert_rule_states; the parts write the rest.
+-- finish_alert_pass, fails_alert_part_at, follow_alert_parts_at.
+-- Writes alert_passes, alert_rule_states; the parts write the rest.
 -- Concurrency: one evaluator at a time, by an advisory lock; another caller returns at once. One transaction a pass.
 
 -- Rules that are due: their time has come, or it is so far ahead that the clock must have been set back.
@@ -129,7 +130,9 @@ comment on function monitoring_internal.note_alert_rules_at(timestamptz, integer
     'Keeps how the evaluation of rules ended, and when each is due next; returns how many evaluations were missed.';
 
 -- Close the books of a pass: what it did, and how long its statement has been at work; returns how many alerts rose.
-create or replace function monitoring_internal.finish_alert_pass(p_pass_id bigint, p_started_at timestamptz)
+-- A pass of which a part failed has no duration: it is not done, and the next one makes up for what was not told.
+create or replace function monitoring_internal.finish_alert_pass(
+    p_pass_id bigint, p_started_at timestamptz, p_failed integer)
 returns integer
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
@@ -141,36 +144,76 @@ as $$
         where transition.pass_id = p_pass_id and transition.occurred_at = p_started_at
     )
     update monitoring.alert_passes as pass
-    set transitions = made.transitions, duration = clock_timestamp() - statement_timestamp()
+    set transitions = made.transitions, pairs = made.pairs, errors = pass.errors + p_failed,
+        duration = case when p_failed = 0 then clock_timestamp() - statement_timestamp() end
     from made
     where pass.pass_id = p_pass_id and pass.started_at = p_started_at
     returning made.raised::integer;
 $$;
 
-comment on function monitoring_internal.finish_alert_pass(bigint, timestamptz) is
-    'Notes in a pass what it did and how long its statement has been at work; returns how many alerts it raised.';
+comment on function monitoring_internal.finish_alert_pass(bigint, timestamptz, integer) is
+    'Notes in a pass what it did, how many of its parts failed and, if none did, how long its statement has been at '
+    'work; returns how many alerts it raised.';
 
--- What follows once the conditions are what they are: people, suppression, notifications. One line a part, in order.
-create or replace function monitoring_internal.follow_alerts_at(
-    p_now timestamptz, p_pass_id bigint, p_rules integer[])
-returns void
+-- What goes with the conditions, one part: one that fails is undone and said to the server's log, and the others work.
+-- Returns whether it failed. A lock that was not got is nobody's fault: that error goes up.
+create or replace function monitoring_internal.fails_alert_part_at(
+    p_now timestamptz, p_pass_id bigint, p_rules integer[], p_part text)
+returns boolean
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform monitoring_internal.expire_acknowledgements_at(p_now, p_pass_id, p_rules);
-    perform monitoring_internal.suppress_alerts_at(p_now, p_pass_id, p_rules);
-    perform monitoring_internal.notify_transitions_at(p_now, p_pass_id);
-    perform monitoring_internal.escalate_alerts_at(p_now, p_rules);
-    if p_rules is null then
-        perform monitoring_internal.tend_silences_at(p_now);
-        perform monitoring_internal.correlate_alerts_at(p_now);
+    case p_part
+        when 'bindings' then perform monitoring_internal.refresh_rule_bindings_at(p_now);
+        when 'acknowledgements' then
+            perform monitoring_internal.expire_acknowledgements_at(p_now, p_pass_id, p_rules);
+        when 'suppression' then perform monitoring_internal.suppress_alerts_at(p_now, p_pass_id, p_rules);
+        when 'notifications' then perform monitoring_internal.notify_transitions_at(p_now, p_pass_id);
+        when 'escalation' then perform monitoring_internal.escalate_alerts_at(p_now, p_rules);
+        when 'silences' then perform monitoring_internal.tend_silences_at(p_now);
+        when 'correlations' then perform monitoring_internal.correlate_alerts_at(p_now);
+    end case;
+    return false;
+exception when others then -- one part that cannot work does not stop alerting: it is said, and tried in the next pass
+    if left(sqlstate, 2) = '40' or sqlstate = '55P03' then
+        raise;
     end if;
+    raise warning 'alerting: % failed in pass %: % (%)', p_part, p_pass_id, sqlerrm, sqlstate;
+    return true;
 end;
 $$;
 
-comment on function monitoring_internal.follow_alerts_at(timestamptz, bigint, integer[]) is
-    'What follows in a pass once the conditions are what they are: acknowledgements, suppression, notifications.';
+comment on function monitoring_internal.fails_alert_part_at(timestamptz, bigint, integer[], text) is
+    'Does one part of a pass, and returns whether it failed: then it is undone and the error is in the server''s log.';
+
+-- What follows once the conditions are what they are: people, suppression, notifications. Returns how many parts
+-- failed.
+create or replace function monitoring_internal.follow_alert_parts_at(
+    p_now timestamptz, p_pass_id bigint, p_rules integer[])
+returns integer
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_part text;
+    v_failed integer := 0;
+begin
+    -- A loop, since each stands on what the one before has written: escalate_alerts_at comes after the messages.
+    foreach v_part in array
+        array['acknowledgements', 'suppression', 'notifications', 'escalation']
+            || case when p_rules is null then array['silences', 'correlations'] end
+    loop
+        v_failed := v_failed
+            + monitoring_internal.fails_alert_part_at(p_now, p_pass_id, p_rules, v_part)::integer;
+    end loop;
+    return v_failed;
+end;
+$$;
+
+comment on function monitoring_internal.follow_alert_parts_at(timestamptz, bigint, integer[]) is
+    'What follows in a pass once the conditions are what they are: acknowledgements, suppression, notifications. '
+    'Returns how many of these parts failed.';
 
 -- One pass as of a time; returns how many alerts it raised. With p_rules: only these, whether due or not, without the
 -- lock: to replay history.
@@ -186,6 +229,7 @@ declare
     v_failed integer[] := '{}';
     v_errors text[] := '{}';
     v_pass_id bigint;
+    v_parts_failed integer;
 begin
     if p_rules is null then
         if not pg_try_advisory_xact_lock(hashtextextended('monitoring.evaluate_alerts', 0)) then
@@ -195,7 +239,7 @@ begin
     end if;
     insert into monitoring.alert_passes (started_at, rules) values (p_now, cardinality(v_rules))
     returning pass_id into v_pass_id;
-    perform monitoring_internal.refresh_rule_bindings_at(p_now);
+    v_parts_failed := monitoring_internal.fails_alert_part_at(p_now, v_pass_id, p_rules, 'bindings')::integer;
     -- Composite rules come last: they read what the others became in this pass. A loop, since a type is a reader.
     for v_kind in
         select rule.condition_type, array_agg(rule.rule_no order by rule.rule_no) as rules
@@ -214,8 +258,8 @@ begin
         skipped_ticks = monitoring_internal.note_alert_rules_at(p_now, v_rules, v_failed, v_errors)
     where pass.pass_id = v_pass_id and pass.started_at = p_now;
     perform monitoring_internal.raise_rule_errors_at(p_now, v_pass_id, v_rules);
-    perform monitoring_internal.follow_alerts_at(p_now, v_pass_id, p_rules);
-    return monitoring_internal.finish_alert_pass(v_pass_id, p_now);
+    v_parts_failed := v_parts_failed + monitoring_internal.follow_alert_parts_at(p_now, v_pass_id, p_rules);
+    return monitoring_internal.finish_alert_pass(v_pass_id, p_now, v_parts_failed);
 end;
 $$;
 

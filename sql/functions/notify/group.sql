@@ -115,7 +115,7 @@ $$;
 comment on function monitoring_internal.group_alerts_at(timestamptz, bigint, timestamptz) is
     'Puts the alerts of a pass into their groups, each to be looked at now; those that lead nowhere are recorded so.';
 
--- Look now at the groups of alerts that changed: in this pass, or by hand since the one before.
+-- Look now at the groups of alerts that changed: in this pass, or by hand since the one before. Since ever: at all.
 create or replace function monitoring_internal.touch_groups_at(
     p_now timestamptz, p_pass_id bigint, p_since timestamptz)
 returns void
@@ -125,13 +125,13 @@ as $$
     update monitoring.notification_log as log
     set next_due_at = p_now
     where log.next_due_at > p_now and log.is_replay = monitoring_internal.is_replay()
-        and log.group_id in (
+        and (p_since = '-infinity' or log.group_id in (
             select member.group_id
             from monitoring.alert_transitions as transition
             inner join monitoring.notification_members as member on member.alert_id = transition.alert_id
             where transition.occurred_at > p_since - interval '1 min' and transition.occurred_at <= p_now
                 and (transition.pass_id = p_pass_id or transition.pass_id is null)
-                and transition.transition <> all (array['pending', 'cleared', 'recovering', 'data_back']));
+                and transition.transition <> all (array['pending', 'cleared', 'recovering', 'data_back'])));
 $$;
 
 comment on function monitoring_internal.touch_groups_at(timestamptz, bigint, timestamptz) is

@@ -125,18 +125,23 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 declare
-    v_since constant timestamptz := coalesce(
-        (select pass.started_at
-         from monitoring.alert_passes as pass
-         where pass.started_at < p_now and pass.started_at >= p_now - interval '1 hour'
-         order by pass.started_at desc
-         limit 1),
-        p_now - interval '1 hour');
+    v_since timestamptz;
+    v_is_late boolean;
     v_sends monitoring_internal.notification_send[];
     v_written integer := 0;
 begin
+    select greatest(max(latest.started_at), p_now - interval '1 hour'),
+        coalesce(bool_or(latest.duration is null), false) and not monitoring_internal.is_replay()
+    into v_since, v_is_late
+    from (
+        select pass.started_at, pass.duration
+        from monitoring.alert_passes as pass
+        where pass.started_at < p_now and pass.started_at >= p_now - interval '1 day'
+        order by pass.started_at desc
+        limit 1
+    ) as latest;
     -- Most passes have nothing to tell, and find that out by kept plans.
-    if not exists (
+    if not v_is_late and not exists (
             select from monitoring.alert_transitions as transition
             where transition.occurred_at > v_since - interval '1 min' and transition.occurred_at <= p_now
                 and (transition.pass_id = p_pass_id or transition.pass_id is null))
@@ -153,8 +158,11 @@ begin
     if not monitoring_internal.is_replay() then
         perform monitoring_internal.turn_hour_at(p_now);
     end if;
-    perform monitoring_internal.group_alerts_at(p_now, p_pass_id, v_since);
-    perform monitoring_internal.touch_groups_at(p_now, p_pass_id, v_since);
+    -- What a pass that was not done has left untold is found by looking at every open alert and every group.
+    perform monitoring_internal.group_alerts_at(
+        p_now, p_pass_id, case when v_is_late then '-infinity' else v_since end);
+    perform monitoring_internal.touch_groups_at(
+        p_now, p_pass_id, case when v_is_late then '-infinity' else v_since end);
     perform monitoring_internal.record_withheld_at(p_now, p_pass_id);
     v_sends := array(
         select held from monitoring_internal.held_sends_at(p_now) as held where not monitoring_internal.is_replay()
@@ -163,7 +171,8 @@ begin
     if cardinality(v_sends) > 0 then
         v_written := monitoring_internal.send_notifications_at(p_now, p_pass_id, v_sends);
     end if;
-    perform monitoring_internal.tidy_groups_at(p_now, v_since, v_sends);
+    perform monitoring_internal.tidy_groups_at(
+        p_now, case when v_is_late then p_now - interval '1 day' else v_since end, v_sends);
     return v_written;
 end;
 $$;

@@ -44,7 +44,8 @@ $$;
 comment on function monitoring_internal.labels_match(jsonb, jsonb) is
     'Whether labels satisfy matchers: {"label": "value"}, or {"label": {"re"|"nre"|"ne": "…"}}.';
 
--- Open alerts that a pass found, raised or let loose, with all their labels; after routes changed every one.
+-- Open alerts that a pass found, raised or let loose, with all their labels; after routes changed every one, and since
+-- ever likewise.
 create or replace function monitoring_internal.alerts_to_route(p_pass_id bigint, p_since timestamptz)
 returns table (alert_id uuid, tenant_id uuid, rule_no integer, level smallint, labels jsonb, own_channels jsonb)
 language sql stable parallel safe
@@ -61,8 +62,9 @@ as $$
         select alert.id, alert.tenant_id
         from monitoring.alerts as alert
         where alert.status <> 'resolved' and not (select monitoring_internal.is_replay())
-            and exists (
-                select from monitoring.notification_routes as route where route.updated_at > p_since - interval '1 min')
+            and (p_since = '-infinity' or exists (
+                select from monitoring.notification_routes as route
+                where route.updated_at > p_since - interval '1 min'))
     )
     select alert.id, alert.tenant_id, alert.rule_no, monitoring_internal.severity_level(alert.severity),
         coalesce(rule.labels, '{}') || alert.labels || jsonb_strip_nulls(jsonb_build_object(

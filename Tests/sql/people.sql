@@ -162,6 +162,15 @@ select is(
     (select array_agg(rule_name || ' ' || mttr_mean order by 1) from monitoring.alert_response where rule_name in ('rule 201', 'rule 202')),
     array['rule 201 00:20:00'], 'what was kept quiet is no measure of anybody');
 
+create temporary table measured as
+select response::text as line from monitoring.alert_response as response union all select noise::text from monitoring.alert_noise as noise;
+select cmp_ok(monitoring_internal.archive_alerts_at('2028-01-01'), '>=', 4::bigint, 'closed alerts go to the archive');
+select results_eq(
+    $$ select line collate "C" from (
+        select response::text as line from monitoring.alert_response as response
+        union all select noise::text from monitoring.alert_noise as noise) as now order by 1 $$,
+    $$ select line collate "C" from measured order by 1 $$, 'row 57: what is archived is measured as before');
+
 select * from finish();
 rollback;
 -- Parts named here: alert_to_respond, acknowledge_for_caller_at, unacknowledge_for_caller_at, resolve_for_caller_at.

@@ -54,11 +54,11 @@ select
         and alert.resolution_reason is distinct from 'manual' as is_unanswered,
     alert.notification_count > 0
         and extract(hour from alert.triggered_at at time zone tenant.time_zone) not between 6 and 21 as is_night_page
-from monitoring.alerts as alert
+from monitoring.alert_history as alert
 inner join monitoring.tenants as tenant using (tenant_id);
 
 comment on view monitoring_internal.answered_alerts is
-    'Alerts with their times to detect, acknowledge and resolve, and whether they were noise, a page, at night.';
+    'Alerts, archived ones too, with their times to detect, acknowledge and resolve, and whether they were noise, a page, at night.';
 
 create or replace view monitoring.alert_response with (security_invoker = true) as
 select

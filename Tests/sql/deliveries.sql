@@ -86,10 +86,12 @@ select cmp_ok((select count(distinct monitoring_internal.retry_delay(3, n)) from
     'and differently for others');
 select results_eq(
     $$ select h, monitoring_internal.retry_after(h, pg_temp.at(0)) from unnest(array['120', ' 5 ', '0', '-5', 'soon', '99999999',
-        'Mon, 02 Mar 2026 10:10:00 GMT', 'Mon, 02 Mar 2026 09:00:00 GMT', 'Mon, 99 Foo 2026 10:10:00 GMT', null]) as h $$,
+        'Mon, 02 Mar 2026 10:10:00 GMT', 'Mon, 02 Mar 2026 09:00:00 GMT', 'Mon, 99 Foo 2026 10:10:00 GMT',
+        '99999999999', 'Monday, 02-Mar-26 10:10:00 GMT', 'Mon Mar  2 10:10:00 2026', 'Mon Mar 02 10:10:00 2026', null]) as h $$,
     $$ values ('120', '2 min'::interval), (' 5 ', '5s'), ('0', null), ('-5', null), ('soon', null), ('99999999', '1 hour'),
         ('Mon, 02 Mar 2026 10:10:00 GMT', '10 min'), ('Mon, 02 Mar 2026 09:00:00 GMT', null),
-        ('Mon, 99 Foo 2026 10:10:00 GMT', null), (null, null) $$,
+        ('Mon, 99 Foo 2026 10:10:00 GMT', null), ('99999999999', '1 hour'), ('Monday, 02-Mar-26 10:10:00 GMT', '10 min'),
+        ('Mon Mar  2 10:10:00 2026', '10 min'), ('Mon Mar 02 10:10:00 2026', '10 min'), (null, null) $$,
     'Retry-After is seconds or a date, an hour at most, and nothing when it is neither');
 select results_eq(
     $$ select v.status, v.class, v.attempt, monitoring_internal.delivery_outcome(v.status, v.class, v.attempt, 3, false)
@@ -187,6 +189,32 @@ select results_eq($$ select e.is_active, e.disabled_reason from monitoring.webho
 select results_eq($$ select distinct d.state from monitoring.deliveries as d $$, $$ values ('held'::text) $$, 'and what waits for it is held');
 update monitoring.webhook_endpoints set is_active = true where endpoint_name = 'down';
 select is((select count(*) from monitoring.deliveries as d where d.state = 'held'), 0::bigint, 'until it is active again');
+delete from monitoring.deliveries;
+select pg_temp.send('slow', 'order.made', 'on its way', pg_temp.at(2400));
+select pg_temp.claim(1, 1, pg_temp.at(2400));
+update monitoring.webhook_endpoints set is_active = false where endpoint_name = 'slow';
+select is(pg_temp.ack(1, 500, null, pg_temp.at(2401)), 1, 'what was on its way when an endpoint was disabled may fail');
+select is_empty($$ select pg_temp.claim(1, 100, pg_temp.at(2500)) $$, 'and is not sent again');
+select is(bool_or(monitoring_internal.is_sent_to(e.id)), false, 'nothing is sent to it') from monitoring.webhook_endpoints as e
+where e.endpoint_name = 'slow';
+select is(monitoring_internal.next_delivery_delay_at(pg_temp.at(2500)), null, 'nor does a service wait for it');
+update monitoring.webhook_endpoints set is_active = true where endpoint_name = 'slow';
+update monitoring.deliveries set due_at = pg_temp.at(2500);
+select results_eq($$ select pg_temp.claim(1, 100, pg_temp.at(2500)) $$, $$ values ('on its way'::text) $$, 'before the endpoint is enabled');
+delete from monitoring.deliveries;
+insert into monitoring.notification_channels (tenant_id, channel_name, channel_type, sealed_secret)
+select monitoring.system_tenant_id(), 'chat', 'slack', 'pgvigil:v1:0a1b2c3d:QUJDRA==';
+insert into monitoring.destination_states (destination_id, tenant_id, in_flight_limit)
+select c.id, c.tenant_id, 16 from monitoring.notification_channels as c where c.channel_name = 'chat';
+insert into monitoring.deliveries (message_id, message_created_at, tenant_id, destination_id, ordering_hash, due_at, deadline_at)
+select gen_random_uuid(), pg_temp.at(2500), c.tenant_id, c.id, 1, pg_temp.at(2500), pg_temp.at(9000)
+from monitoring.notification_channels as c where c.channel_name = 'chat';
+update monitoring.notification_channels set is_active = false where channel_name = 'chat';
+select results_eq($$ select d.state, d.due_at from monitoring.deliveries as d $$, $$ values ('held'::text, 'infinity'::timestamptz) $$,
+    'what waits for a channel is held while that is disabled');
+update monitoring.notification_channels set is_active = true where channel_name = 'chat';
+select results_eq($$ select d.state, d.deadline_at > now() from monitoring.deliveries as d $$, $$ values ('pending'::text, true) $$,
+    'and has all its time when it is enabled');
 delete from monitoring.deliveries;
 
 -- Deadlines, fallbacks ------------------------------------------------------------------------------------------------

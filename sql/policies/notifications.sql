@@ -103,6 +103,10 @@ create or replace trigger notification_routes_update_updated_at
     before update on monitoring.notification_routes
     for each row execute function monitoring_internal.update_updated_at_column();
 
+create or replace trigger notification_channels_follow
+    after update of is_active on monitoring.notification_channels
+    for each row when (old.is_active is distinct from new.is_active)
+    execute function monitoring_internal.follow_webhook_endpoint();
 create or replace trigger webhook_endpoints_follow
     after update of is_active on monitoring.webhook_endpoints
     for each row when (old.is_active is distinct from new.is_active)

@@ -58,7 +58,8 @@ from monitoring.alert_history as alert
 inner join monitoring.tenants as tenant using (tenant_id);
 
 comment on view monitoring_internal.answered_alerts is
-    'Alerts, archived ones too, with their times to detect, acknowledge and resolve, and whether they were noise, a page, at night.';
+    'Alerts, archived ones too, with their times to detect, acknowledge and resolve, and whether they were noise, '
+    'a page, at night.';
 
 create or replace view monitoring.alert_response with (security_invoker = true) as
 select

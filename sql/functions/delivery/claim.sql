@@ -1,7 +1,25 @@
 -- delivery/claim.sql: lease due deliveries to services.
--- Owns claim_deliveries(_at), lease_deliveries_at, expire_deliveries_at, next_delivery_delay(_at), release_deliveries.
--- Writes deliveries, destination_states, delivery_attempts, dead_letters. Concurrency: any number of services; each
--- destination is one claimer's at a time, taken with skip locked.
+-- Owns is_sent_to, claim_deliveries(_at), lease_deliveries_at, expire_deliveries_at, next_delivery_delay(_at),
+-- release_deliveries. Writes deliveries, destination_states, delivery_attempts, dead_letters. Concurrency: any number
+-- of services; each destination is one claimer's at a time, taken with skip locked.
+
+-- Whether a service sends to a destination: not while it is inactive, nor kinds that no service sends.
+create or replace function monitoring_internal.is_sent_to(p_destination_id uuid)
+returns boolean
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select not exists (
+            select from monitoring.notification_channels as channel
+            where channel.id = p_destination_id
+                and (not channel.is_active or channel.channel_type in ('email', 'sms')))
+        and not exists (
+            select from monitoring.webhook_endpoints as endpoint
+            where endpoint.id = p_destination_id and not endpoint.is_active);
+$$;
+
+comment on function monitoring_internal.is_sent_to(uuid) is
+    'Whether a service sends to a destination: not while it is inactive, nor email and SMS.';
 
 -- The deliveries that may leave now: of each destination the first of each ordering key, in their order, as many as it
 -- takes at once (those that are on their way count); destinations take turns, so that none fills the claim.
@@ -20,9 +38,7 @@ declare
             and exists (
                 select from monitoring.deliveries as delivery
                 where delivery.destination_id = state.destination_id and delivery.due_at <= p_now)
-            and not exists (
-                select from monitoring.notification_channels as channel
-                where channel.id = state.destination_id and channel.channel_type in ('email', 'sms'))
+            and monitoring_internal.is_sent_to(state.destination_id)
         for update skip locked);
 begin
     return array(
@@ -163,7 +179,8 @@ returns interval
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select greatest(interval '0', min(greatest(state.open_until, waiting.due_at)) - p_now)
+    -- Nothing waiting is no wait of nothing: greatest() would pass the null over.
+    select min(greatest(state.open_until, waiting.due_at, p_now)) - p_now
     from monitoring.destination_states as state
     cross join lateral (
         -- The few that are on their way stand before those that wait.
@@ -176,9 +193,7 @@ as $$
             limit state.in_flight_limit) as head
     ) as waiting
     where waiting.due_at is not null
-        and not exists (
-            select from monitoring.notification_channels as channel
-            where channel.id = state.destination_id and channel.channel_type in ('email', 'sms'));
+        and monitoring_internal.is_sent_to(state.destination_id);
 $$;
 
 comment on function monitoring_internal.next_delivery_delay_at(timestamptz) is

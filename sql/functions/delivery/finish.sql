@@ -27,12 +27,21 @@ set search_path = pg_catalog, pg_temp
 set datestyle = 'ISO, MDY'
 as $$
 declare
+    v_header constant text := trim(p_header);
     v_wait interval;
 begin
     v_wait := case
-        when trim(p_header) ~ '^[0-9]{1,9}$' then trim(p_header)::integer * interval '1 second'
-        when trim(p_header) ~ '^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT$'
-            then to_timestamp(substr(trim(p_header), 6, 20) || '+00', 'DD Mon YYYY HH24:MI:SSTZH') - p_now
+        when v_header ~ '^[0-9]{1,9}$' then v_header::integer * interval '1 second'
+        when v_header ~ '^[0-9]+$' then interval '30 years'
+        else to_timestamp(case
+            when v_header ~ '^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT$'
+                then substr(v_header, 6, 20)
+            -- The two older forms of a date, which receivers of messages must know as well.
+            when v_header ~ '^[A-Z][a-z]+day, [0-9]{2}-[A-Z][a-z]{2}-[0-9]{2} [0-9:]{8} GMT$'
+                then regexp_replace(v_header, '^.*, (..)-(...)-(..) (.*) GMT$', '\1 \2 20\3 \4')
+            when v_header ~ '^[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4}$'
+                then regexp_replace(v_header, '^... (...) (..) (.*) (....)$', '\2 \1 \4 \3')
+        end || '+00', 'DD Mon YYYY HH24:MI:SSTZH') - p_now
     end;
     return case when v_wait > interval '0'
         then least(v_wait, monitoring_internal.setting_interval('delivery.retry_after_limit')) end;

@@ -110,7 +110,8 @@ comment on function monitoring.replay_delivery(bigint) is
     'Queues a dead delivery again, as a new delivery of the same message: receivers know it by its id. Returns the new '
     'one''s number. For monitoring_admin.';
 
--- What waits for an endpoint is held while it is inactive, and due again once it is active.
+-- What waits for an endpoint or channel is held while it is inactive, and due again once it is active. What was on its
+-- way then and fails is not held, but does not leave either: see is_sent_to.
 create or replace function monitoring_internal.follow_webhook_endpoint()
 returns trigger
 language plpgsql volatile parallel unsafe security definer
@@ -124,10 +125,10 @@ begin
             then greatest(delivery.deadline_at, now() + monitoring_internal.setting_interval('delivery.deadline'))
             else delivery.deadline_at end
     where delivery.destination_id = new.id and delivery.lease_instance_id is null
-        and (delivery.state = 'held') = new.is_active;
+        and (new.is_active or delivery.state <> 'held');
     return null;
 end;
 $$;
 
 comment on function monitoring_internal.follow_webhook_endpoint() is
-    'Trigger: holds what waits for an endpoint while that is inactive, and lets it go when it is active again.';
+    'Trigger: holds what waits for an endpoint or channel while that is inactive, and lets it go when it is active.';

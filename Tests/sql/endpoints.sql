@@ -121,5 +121,15 @@ select throws_ok($$ select monitoring.remove_endpoint('pager') $$, '42501', null
 select throws_ok($$ select monitoring.test_endpoint('pager') $$, '42501', null, 'and send nothing');
 reset role;
 
+reset role;
+insert into monitoring.notification_channels (tenant_id, channel_name, channel_type, configuration)
+values (monitoring.system_tenant_id(), 'by an admin', 'slack', '{}');
+grant usage on schema tap to monitoring_admin;
+set local role monitoring_admin;
+select lives_ok($$ select monitoring.set_endpoint_active('by an admin', false) $$, 'an administrator disables a receiver');
+select lives_ok($$ select * from monitoring_internal.endpoint_identity('by an admin', null) $$, 'asks what its secret is sealed for');
+select lives_ok($$ select monitoring.remove_endpoint('by an admin') $$, 'and removes it');
+reset role;
+
 select * from finish();
 rollback;

@@ -51,7 +51,11 @@ as $$
 declare
     v_channel monitoring.notification_channels;
 begin
-    select channel.* into v_channel
+    -- Not the whole row: administrators may not read its sealed secret.
+    select channel.id, channel.tenant_id, channel.channel_name, channel.channel_type, channel.configuration,
+        channel.webhook_endpoint_id, channel.is_active
+    into v_channel.id, v_channel.tenant_id, v_channel.channel_name, v_channel.channel_type, v_channel.configuration,
+        v_channel.webhook_endpoint_id, v_channel.is_active
     from monitoring.notification_channels as channel
     where channel.channel_name = p_name
         and channel.tenant_id = monitoring_internal.named_or_system_tenant(p_tenant);

@@ -9,7 +9,7 @@ extension Command {
         summary: "add, list, test and remove receivers of alerts",
         subcommands: [
             Command(
-                name: "add", summary: "send alerts to a webhook, Slack, Teams, PagerDuty or Alertmanager",
+                name: "add", summary: "send alerts to a webhook, a chat or a pager",
                 operands: .upTo(1, "NAME"),
                 options: [
                     .dsn, .value("url", "URL", "where to (not for slack, teams: their URL is the secret)"),

@@ -13,7 +13,7 @@ extension Command {
             .dsn,
             .value("embedded", "DIR", "run a private PostgreSQL in DIR, migrated"),
             .value("listen", "HOST:PORT", "where to answer HTTP (default 127.0.0.1:9877)"),
-            .value("external-url", "URL", "where clients reach it (default: their Host)"),
+            .value("external-url", "URL", "where clients reach it (default: their Host)").rare,
             .value("jobs", "FILE", "bring the jobs of FILE into force, again at SIGHUP"),
             .flag("migrate", "migrate the database first"),
             .value("job-sessions", "COUNT", "the most jobs at once (default 16)").rare,

@@ -5,7 +5,7 @@ extension Command {
     /// `pgvigil alerts`: what is wrong now, and what somebody does about it.
     static let alerts = Command(
         name: "alerts",
-        summary: "list, take, resolve and silence alerts",
+        summary: "list, take, silence and explain alerts",
         subcommands: [
             Command(
                 name: "list", summary: "list open alerts, the gravest first",
@@ -47,6 +47,20 @@ extension Command {
                     "of the alert's labels, rule_name, severity or metric_name; all must hold.",
                 ],
                 body: { try await SilenceCommand($0).run() }),
+            Command(
+                name: "explain", summary: "show why an alert fired, or why a rule did not",
+                operands: .upTo(1, "ALERT|RULE"), options: [.dsn, .rowsAsJSON],
+                body: { try await AlertCommand($0).explain() }),
+            Command(
+                name: "backtest", summary: "show what a rule would have done", operands: .upTo(1, "RULE"),
+                options: [
+                    .dsn, .value("from", "TIME", "from then on (default: 7 days ago)"),
+                    .value("until", "TIME", "until then (default: now)"),
+                    .value("step", "TIME", "evaluated so often (default: as the rule is)"),
+                    .value("set", "KEY=VALUE", "with this changed, such as critical_threshold=0.9"), .rowsAsJSON,
+                ],
+                details: ["By the evaluator itself, on what was measured; nothing of it stays."],
+                body: { try await AlertCommand($0).backtest() }),
         ])
 }
 
@@ -165,6 +179,45 @@ private struct AlertCommand {
         try await answer(
             "select monitoring.resolve_alert(monitoring_internal.find_alert($1), $2) as outcome",
             [try alert(), invocation.value("note")])
+    }
+
+    func explain() async throws -> ExitStatus {
+        let name = try query.name("an alert or a rule", remedy: "see: pgvigil alerts list")
+        let columns = invocation.flag("json") ? "*" : "section, at, line"
+        let rows: PostgresRows
+        do {
+            rows = try await query.rows(
+                "select \(columns) from monitoring.explain_alert(monitoring_internal.find_alert($1))", [name])
+        } catch let fault as CommandFault where fault.status == .notFound {
+            rows = try await query.rows(
+                "select * from monitoring.why_not_fired(monitoring_internal.find_alert_rule($1))", [name])
+        }
+        query.show(rows, empty: "nothing is known of it")
+        return .ok
+    }
+
+    func backtest() async throws -> ExitStatus {
+        let name = try query.name("the name of a rule", remedy: "such as one that pgvigil alerts list names")
+        let step = try invocation.duration("step").map { "\($0.inSeconds) s" }
+        let rows = try await query.rows(
+            """
+            select monitoring_internal.label_words(episode.labels) as about, episode.severity,
+                episode.first_breach_at as breached, episode.fired_at as fired, episode.resolved_at as resolved,
+                episode.resolution_reason as reason, episode.peak_value as peak, episode.reopened,
+                episode.notifications as told
+            from monitoring.backtest_rule(
+                monitoring_internal.find_alert_rule($1),
+                coalesce($2::timestamptz, clock_timestamp() - interval '7 days'),
+                coalesce($3::timestamptz, clock_timestamp()), $4::interval,
+                monitoring_internal.changes_of($5::jsonb)) as episode
+            order by episode.fired_at
+            """,
+            [
+                name, invocation.value("from"), invocation.value("until"), step,
+                AlertQuery.words(invocation.allValues("set")),
+            ])
+        query.show(rows, empty: "it would not have fired")
+        return .ok
     }
 
     /// Runs what says in words what came of it; words that begin with "nothing" are a status of their own.

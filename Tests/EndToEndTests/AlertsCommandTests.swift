@@ -19,7 +19,7 @@ import Testing
             {"name": "weeks", "people": ["anna"], "turn": "weekly", "start": "2026-01-05", "hand_over": "09:00"}]}');
         """
 
-    @Test("an alert is listed, shown, taken, silenced and resolved, and who is on call is told")
+    @Test("an alert is listed, shown, explained, taken, silenced and resolved, and who is on call is told")
     func operates() async throws {
         try await TestDatabase.withDatabase { database in
             let connection = try await database.connect()
@@ -50,6 +50,12 @@ import Testing
                 (["alerts", "resolve", alert], 24, "nothing to resolve"),
                 (["alerts", "list", "--rule", "planted"], 0, "no alert is open"),
                 (["alerts", "list", "--all", "--json"], 0, "\"status\":\"resolved\""),
+                (
+                    ["alerts", "backtest", "planted", "--step", "1h", "--set", "critical_threshold=99"], 0,
+                    "it would not have fired"
+                ),
+                (["alerts", "explain", alert], 0, "95"),
+                (["alerts", "explain", "planted"], 0, ""),
                 (["oncall"], 0, "anna"),
                 (["oncall", "show", "primary"], 0, "layer"),
                 (["oncall", "shifts", "primary", "--days", "20"], 0, "anna"),
@@ -70,6 +76,7 @@ import Testing
             for (words, status, text) in [
                 (["alerts", "show", "0123"], 23, "no alert begins with \"0123\""),
                 (["alerts", "ack"], 2, "the id of an alert is missing"),
+                (["alerts", "backtest", "plantd"], 23, "did you mean \"planted\"?"),
                 (["alerts", "silence", "north"], 2, "a silence needs --for and --comment"),
                 (["alerts", "silence", "north", "--preview"], 1, "\"north\" is no matcher"),
                 (["alerts", "list", "--severity", "bad"], 1, "there is no severity \"bad\""),

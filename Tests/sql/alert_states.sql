@@ -119,28 +119,28 @@ select results_eq(
         'cleared', pg_temp.at(16)) $$,
     'T8: with the value it ended with, and the worst it was');
 select is(pg_temp.rule('lingers', '{"keep_firing_for": null}') is not null, true, 'a rule that leaves it open');
-select pg_temp.tick('lingers', 0, 85);
+select pg_temp.tick('lingers', 0, 85) \g /dev/null
 select is(pg_temp.tick('lingers', 1, 50), 'recovering active medium | recovering', 'T6: lingers');
 select is(pg_temp.tick('lingers', 2, 50), 'recovering active medium', 'for two evaluation intervals');
 select is(pg_temp.tick('lingers', 3, 50), 'ok | resolved (cleared)', 'T8: by default');
 
 -- T9: recurrence -------------------------------------------------------------------------------------------------------
 select pg_temp.rule('returns', '{"cooldown_period": "15 min"}');
-select pg_temp.tick('returns', 0, 85);
-select pg_temp.tick('returns', 1, 50);
+select pg_temp.tick('returns', 0, 85) \g /dev/null
+select pg_temp.tick('returns', 1, 50) \g /dev/null
 select is(pg_temp.tick('returns', 10, 85), 'firing active medium | reopened', 'T9: within the cooldown the same alert returns');
-select pg_temp.tick('returns', 11, 50);
+select pg_temp.tick('returns', 11, 50) \g /dev/null
 select is(pg_temp.tick('returns', 12, 95), 'firing active critical | reopened (severity_raised)', 'T9: and says when it is worse');
 select results_eq(
     $$ select reopen_count, triggered_at, resolved_at from pg_temp.alert('returns') $$,
     $$ values (2, pg_temp.at(0), null::timestamptz) $$, 'T9: its begin stays: how long it took goes on counting');
-select pg_temp.tick('returns', 13, 50);
+select pg_temp.tick('returns', 13, 50) \g /dev/null
 select is(pg_temp.tick('returns', 28, 85), 'firing active medium | fired', 'T9: after the cooldown it is another');
 select is((select count(*) from monitoring.alerts where rule_name = 'returns'), 2::bigint, 'two alerts in all');
 
 -- T10, T11: acknowledgement ---------------------------------------------------------------------------------------------
 select pg_temp.rule('taken');
-select pg_temp.tick('taken', 0, 85);
+select pg_temp.tick('taken', 0, 85) \g /dev/null
 select ok(monitoring_internal.acknowledge_alert_at(
     (pg_temp.alert('taken')).id, pg_temp.at(1), null, 'anna', 'on it', pg_temp.at(60)), 'T10: somebody takes it');
 select is(pg_temp.tick('taken', 2, 85), 'firing acknowledged medium', 'A-13: what is acknowledged does not fire again');
@@ -159,14 +159,14 @@ select ok(monitoring_internal.unacknowledge_alert_at(
 select ok(not monitoring_internal.unacknowledge_alert_at(
     (pg_temp.alert('taken')).id, pg_temp.at(64), null, 'anna', null), 'once');
 select is((pg_temp.alert('taken')).status, 'active', 'to everybody');
-select pg_temp.tick('taken', 65, 50);
+select pg_temp.tick('taken', 65, 50) \g /dev/null
 select ok(not monitoring_internal.acknowledge_alert_at(
     (pg_temp.alert('taken')).id, pg_temp.at(66), null, 'anna', null, null), 'T10: what has ended cannot be taken');
 select is((pg_temp.alert('taken')).first_acknowledged_at, pg_temp.at(1), 'when it was first taken is kept');
 
 -- Resolved by hand -----------------------------------------------------------------------------------------------------
 select pg_temp.rule('by hand', '{"cooldown_period": "10 min"}');
-select pg_temp.tick('by hand', 0, 85);
+select pg_temp.tick('by hand', 0, 85) \g /dev/null
 select ok(monitoring_internal.resolve_alert_at((pg_temp.alert('by hand')).id, pg_temp.at(1), null, 'anna', 'restarted'),
     'an open alert is resolved by hand');
 select is(pg_temp.tick('by hand', 2, 85), 'pending', 'that its condition goes on raises nothing at once');
@@ -185,24 +185,24 @@ select ok(not monitoring_internal.resolve_alert_at((pg_temp.alert('by hand')).id
 -- T14, T15: no data -----------------------------------------------------------------------------------------------------
 select pg_temp.rule('keeps');
 select is(pg_temp.tick('keeps', 0, null), 'ok', 'T14: keep: no data of what was well is no condition');
-select pg_temp.tick('keeps', 1, 85);
+select pg_temp.tick('keeps', 1, 85) \g /dev/null
 select is(pg_temp.tick('keeps', 2, null), 'firing active medium', 'T14: keep: one gap says nothing');
 select is(pg_temp.tick('keeps', 3, null), 'no_data active medium | no_data', 'T14: keep: no data is told, and nothing resolved');
 select is(pg_temp.tick('keeps', 30, null), 'no_data active medium', 'T14: keep: for as long as it takes');
 select is(pg_temp.tick('keeps', 31, 85), 'firing active medium | data_back', 'T14: keep: data comes back bad');
-select pg_temp.tick('keeps', 32, null);
-select pg_temp.tick('keeps', 33, null);
+select pg_temp.tick('keeps', 32, null) \g /dev/null
+select pg_temp.tick('keeps', 33, null) \g /dev/null
 select is(pg_temp.tick('keeps', 34, 50), 'ok | data_back, resolved (cleared)', 'T14: keep: or good');
 select pg_temp.rule('gap while pending', '{"warning_for": "10 min"}');
-select pg_temp.tick('gap while pending', 0, 85);
+select pg_temp.tick('gap while pending', 0, 85) \g /dev/null
 select is(pg_temp.tick('gap while pending', 1, null), 'pending', 'T14: one gap does not end the waiting');
 select is(pg_temp.tick('gap while pending', 2, null), 'ok | cleared (no_data)', 'T14: no data does');
 select pg_temp.rule('resolves', '{"no_data_policy": "resolve"}');
-select pg_temp.tick('resolves', 0, 85);
+select pg_temp.tick('resolves', 0, 85) \g /dev/null
 select is(pg_temp.tick('resolves', 1, null), 'firing active medium', 'T14: resolve: not at one gap');
 select is(pg_temp.tick('resolves', 2, null), 'ok | resolved (no_data)', 'T14: resolve: no data resolves, and is said to be why');
 select pg_temp.rule('is ok', '{"no_data_policy": "ok", "keep_firing_for": "1 min"}');
-select pg_temp.tick('is ok', 0, 85);
+select pg_temp.tick('is ok', 0, 85) \g /dev/null
 select is(pg_temp.tick('is ok', 1, null), 'recovering active medium | recovering', 'T14: ok: no data is a good value');
 select is(pg_temp.tick('is ok', 2, null), 'ok | resolved (cleared)', 'T14: ok: that resolves');
 select pg_temp.rule('alerts', '{"no_data_policy": "alert"}');
@@ -213,7 +213,7 @@ select is(pg_temp.tick('alerts', 2, 50), 'ok | data_back, resolved (cleared)', '
 select is(pg_temp.tick('alerts', 3, null), 'no_data', 'T14: alert: a gap');
 select is(pg_temp.tick('alerts', 4, 50), 'ok | data_back', 'T14: alert: that was short');
 select pg_temp.rule('goes');
-select pg_temp.tick('goes', 0, 85);
+select pg_temp.tick('goes', 0, 85) \g /dev/null
 delete from staged;
 select monitoring_internal.evaluate_alerts_at(pg_temp.at(1), array[(pg_temp.alert('goes')).rule_no]);
 select is(pg_temp.told((pg_temp.alert('goes')).rule_no, pg_temp.at(1)), 'firing active medium', 'T15: a series that is gone is waited for');
@@ -223,7 +223,7 @@ select is(pg_temp.told((pg_temp.alert('goes')).rule_no, pg_temp.at(2)), 'ok | re
 
 -- T16: a rule that fails -----------------------------------------------------------------------------------------------
 select pg_temp.rule('breaks');
-select pg_temp.tick('breaks', 0, 85);
+select pg_temp.tick('breaks', 0, 85) \g /dev/null
 create function pg_temp.fail(p_minute numeric) returns text language plpgsql
 as $$
 declare
@@ -283,7 +283,7 @@ select ok(
 
 -- T18: nobody evaluated ------------------------------------------------------------------------------------------------
 select pg_temp.rule('gap', '{"warning_for": "10 min"}');
-select pg_temp.tick('gap', 0, 85);
+select pg_temp.tick('gap', 0, 85) \g /dev/null
 select is(pg_temp.tick('gap', 20, 85, 18), 'pending', 'T18: what no sample shows and nobody saw is not counted');
 select is(pg_temp.tick('gap', 21, 85, 18), 'pending', 'T18: two minutes of it are');
 select is(pg_temp.tick('gap', 22, 85), 'pending', 'T18: and so on');
@@ -292,33 +292,33 @@ select is(pg_temp.tick('gap', 26, 85), 'pending', 'T18: ten minutes');
 select is(pg_temp.tick('gap', 28, 85), 'firing active medium | fired', 'T18: were seen');
 select is(pg_temp.tick('gap', 90, 85), 'firing active medium', 'T18: what fires stays firing through a gap');
 select pg_temp.rule('no gap', '{"warning_for": "10 min"}');
-select pg_temp.tick('no gap', 0, 85);
+select pg_temp.tick('no gap', 0, 85) \g /dev/null
 select is(pg_temp.tick('no gap', 20, 85, 0), 'firing active medium | fired', 'T18: samples without a break prove the whole time');
 select is(pg_temp.tick('no gap', 5, 85), 'firing active medium', 'a clock that steps backwards changes nothing');
 select is(pg_temp.tick('no gap', 4, 50), 'ok | resolved (cleared)', 'and what ends, ends');
 select pg_temp.rule('back', '{"warning_for": "2 min"}');
-select pg_temp.tick('back', 1000, 85);
+select pg_temp.tick('back', 1000, 85) \g /dev/null
 select is(pg_temp.tick('back', 0, 85), 'pending', 'a clock set back by hours');
 select is(pg_temp.tick('back', 2, 85), 'firing active medium | fired', 'does not make a condition wait for hours');
 
 -- T19, T20: changed, switched off, dropped rules -------------------------------------------------------------------------
 select pg_temp.rule('edited');
-select pg_temp.tick('edited', 0, 85);
+select pg_temp.tick('edited', 0, 85) \g /dev/null
 select monitoring.update_alert_rule(id, '{"warning_for": "10 min"}') from monitoring.alert_rules where rule_name = 'edited';
 select is(pg_temp.tick('edited', 1, 85), 'firing active medium', 'T19: a longer wait does not send back what fires');
 select monitoring.update_alert_rule(id, '{"group_by": ["label"]}') from monitoring.alert_rules where rule_name = 'edited';
 select is((pg_temp.alert('edited')).resolution_reason, 'rule_changed', 'T19: another grouping ends what was found by the old one');
 select pg_temp.rule('switched off');
-select pg_temp.tick('switched off', 0, 85);
+select pg_temp.tick('switched off', 0, 85) \g /dev/null
 select pg_temp.rule('pending then off', '{"warning_for": "10 min"}');
-select pg_temp.tick('pending then off', 0, 85);
+select pg_temp.tick('pending then off', 0, 85) \g /dev/null
 update monitoring.alert_rules set is_active = false where rule_name in ('switched off', 'pending then off');
 select is((pg_temp.alert('switched off')).resolution_reason, 'rule_disabled', 'T20: so does switching a rule off');
 select is(
     (select count(*) from monitoring.alert_conditions join monitoring.alert_rules using (rule_no)
      where rule_name in ('switched off', 'pending then off')), 0::bigint, 'T20: nothing of it stays');
 select pg_temp.rule('dropped');
-select pg_temp.tick('dropped', 0, 95);
+select pg_temp.tick('dropped', 0, 95) \g /dev/null
 delete from monitoring.alert_rules where rule_name = 'dropped';
 select results_eq(
     $$ select status, resolution_reason, alert_rule_id, rule_name from pg_temp.alert('dropped') $$,

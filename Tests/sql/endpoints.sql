@@ -111,9 +111,24 @@ select results_eq(
     $$ values ('pager', 'pagerduty', 'system', '(sealed)', true, 0::bigint), ('ops', 'alertmanager', 'north', 'https://am.example', true, 1),
         ('ops', 'webhook', 'system', 'https://ops.example/hook', true, 1) $$, 'the list shows each and what waits for it');
 
+-- Back again ------------------------------------------------------------------------------------------------------------
+alter table monitoring.notification_routes disable trigger user;
+update monitoring.notification_routes set updated_at = '2026-01-01 00:00+00';
+alter table monitoring.notification_routes enable trigger user;
+select monitoring.set_endpoint_active('ops', false);
+select is((select max(updated_at) from monitoring.notification_routes), '2026-01-01 00:00+00', 'turning one off moves no route');
+select monitoring.set_endpoint_active('ops', true);
+select is((select max(updated_at) from monitoring.notification_routes), now(),
+    'on again it counts as a change of routes, so that alerts which fired meanwhile and are open are told (renew_routes)');
+
 -- Removing --------------------------------------------------------------------------------------------------------------
 select monitoring.remove_endpoint('ops');
 select is_empty($$ select from monitoring.webhook_endpoints $$, 'a removed webhook''s endpoint is gone');
+select results_eq(
+    $$ select event_type, reason, destination_id from monitoring.dead_letters where destination_id = pg_temp.id(1) $$,
+    $$ values ('pgvigil.test', 'its receiver was removed', pg_temp.id(1)) $$,
+    'and what waited for it is dead, not left without a receiver (bury_deliveries)');
+select is_empty($$ select from monitoring.destination_states where destination_id = pg_temp.id(1) $$, 'nothing of it is left');
 select results_eq($$ select channel_ids from monitoring.notification_routes where tenant_id = monitoring.system_tenant_id() $$,
     $$ values ('{}'::uuid[]) $$, 'and no route names it');
 set local role pgvigil_reader;

@@ -107,6 +107,16 @@ create or replace trigger notification_channels_follow
     after update of is_active on monitoring.notification_channels
     for each row when (old.is_active is distinct from new.is_active)
     execute function monitoring_internal.follow_webhook_endpoint();
+create or replace trigger notification_channels_renew_routes
+    after update of is_active on monitoring.notification_channels
+    for each row when (new.is_active and not old.is_active)
+    execute function monitoring_internal.renew_routes();
+create or replace trigger notification_channels_bury
+    after delete on monitoring.notification_channels
+    for each row execute function monitoring_internal.bury_deliveries();
+create or replace trigger webhook_endpoints_bury
+    after delete on monitoring.webhook_endpoints
+    for each row execute function monitoring_internal.bury_deliveries();
 create or replace trigger webhook_endpoints_follow
     after update of is_active on monitoring.webhook_endpoints
     for each row when (old.is_active is distinct from new.is_active)

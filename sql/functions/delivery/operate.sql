@@ -1,6 +1,7 @@
 -- delivery/operate.sql: queue an event for an endpoint, and queue the dead again.
--- Owns send_webhook_notification(_at), replay_delivery(_at), follow_webhook_endpoint. Writes outbox_messages,
--- deliveries, destination_states, dead_letters. Any number of callers at once.
+-- Owns send_webhook_notification(_at), replay_delivery(_at), follow_webhook_endpoint, renew_routes,
+-- bury_deliveries. Writes outbox_messages, deliveries, destination_states, dead_letters, notification_routes.
+-- Concurrency: any number of callers at once.
 
 -- Queue an event for an endpoint; false when it is not there, not the caller's, inactive, or does not want the type.
 create or replace function monitoring_internal.send_webhook_notification_at(
@@ -132,3 +133,48 @@ $$;
 
 comment on function monitoring_internal.follow_webhook_endpoint() is
     'Trigger: holds what waits for an endpoint or channel while that is inactive, and lets it go when it is active.';
+
+-- Alerts that fired while a channel was inactive were told to nobody there: once it is active again, the next pass
+-- takes up those that are open, as it does after any change of routes.
+create or replace function monitoring_internal.renew_routes()
+returns trigger
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    update monitoring.notification_routes as route
+    set is_active = route.is_active
+    where route.route_id = (select min(other.route_id) from monitoring.notification_routes as other);
+    return null;
+end;
+$$;
+
+comment on function monitoring_internal.renew_routes() is
+    'Trigger: an activated channel counts as a change of routes, so that open alerts are routed anew.';
+
+-- What waits for a receiver that is removed is dead: nobody can be sent it any more.
+create or replace function monitoring_internal.bury_deliveries()
+returns trigger
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    with gone as (
+        delete from monitoring.deliveries as delivery where delivery.destination_id = old.id returning delivery.*
+    ), forgotten as (
+        delete from monitoring.destination_states as state where state.destination_id = old.id
+    )
+    insert into monitoring.dead_letters (
+        delivery_id, message_id, message_created_at, tenant_id, destination_id, event_type, attempts, reason,
+        status_code, died_at)
+    select gone.delivery_id, gone.message_id, gone.message_created_at, gone.tenant_id, gone.destination_id,
+        coalesce(message.event_type, 'unknown'), gone.attempt, 'its receiver was removed', gone.last_status, now()
+    from gone
+    left join monitoring.outbox_messages as message
+        on message.message_id = gone.message_id and message.created_at = gone.message_created_at;
+    return null;
+end;
+$$;
+
+comment on function monitoring_internal.bury_deliveries() is
+    'Trigger: moves what waits for a removed endpoint or channel to the dead letters.';

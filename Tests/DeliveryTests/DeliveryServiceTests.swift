@@ -262,6 +262,16 @@ import Testing
                     let id = try await bench.addEndpoint("quick", "http://127.0.0.1:\(quick.port)/")
                     try await bench.enqueue(hanging, 40)
                     try await bench.serving(2) {
+                        for _ in 0..<600 where stuck.seen.withLock({ $0.isEmpty }) {
+                            try await Task.sleep(for: .milliseconds(10))
+                        }
+                        // E-01: while a receiver hangs, no transaction of the service's waits for it.
+                        try await bench.until(
+                            "a transaction is open beside a request",
+                            """
+                            select count(*) > 0 and bool_and(xact_start is null) from pg_stat_activity
+                            where usename = '\(bench.role)'
+                            """)
                         try await bench.enqueue(id, 300)
                         try await bench.until(
                             "not all arrived",

@@ -402,8 +402,25 @@ grant select on monitoring.notification_routes, monitoring.notification_groups, 
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant select on monitoring.outbox_messages to monitoring_admin, monitoring_service;
 grant select on monitoring.notification_route_tree, monitoring.pending_notifications, monitoring.notification_history,
-    monitoring.delivery_health to
+    monitoring.delivery_health, monitoring.queue_health to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+-- What the two views of health, and the lists of pgvigil deliveries, call.
+grant execute on function
+    monitoring_internal.is_sent_to(uuid), monitoring_internal.live_services(),
+    monitoring_internal.delivery_horizon(), monitoring_internal.destination_name(uuid),
+    monitoring_internal.named_destination(text, text), monitoring_internal.named_or_system_tenant(text),
+    monitoring_internal.brief_distance(timestamptz, timestamptz),
+    monitoring_internal.list_deliveries(text, text, text, interval, integer),
+    monitoring_internal.list_deliveries_at(uuid, text, interval, integer, timestamptz),
+    monitoring_internal.list_dead_letters(text, text, interval, boolean, integer),
+    monitoring_internal.list_dead_letters_at(uuid, interval, boolean, integer, timestamptz),
+    monitoring_internal.delivery_backlog(text, text), monitoring_internal.delivery_backlog_at(uuid, timestamptz),
+    monitoring_internal.find_delivery(text), monitoring_internal.describe_delivery(text),
+    monitoring_internal.describe_delivery_at(text, timestamptz), monitoring_internal.delivery_timeline(text) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant execute on function
+    monitoring.retry_delivery(bigint), monitoring.retry_deliveries(text, text),
+    monitoring.replay_deliveries(text, text, interval) to monitoring_admin;
 grant select (
     message_id, created_at, tenant_id, event_type, reason, severity, channel_id, destination_id, ordering_key,
     alert_ids)

@@ -121,3 +121,11 @@ create or replace trigger webhook_endpoints_follow
     after update of is_active on monitoring.webhook_endpoints
     for each row when (old.is_active is distinct from new.is_active)
     execute function monitoring_internal.follow_webhook_endpoint();
+create or replace trigger notification_channels_wake_services
+    after update of is_active on monitoring.notification_channels
+    for each row when (new.is_active and not old.is_active)
+    execute function monitoring_internal.wake_services();
+create or replace trigger webhook_endpoints_wake_services
+    after update of is_active on monitoring.webhook_endpoints
+    for each row when (new.is_active and not old.is_active)
+    execute function monitoring_internal.wake_services();

@@ -95,37 +95,3 @@ left join lateral (
 comment on view monitoring.notification_history is
     'What was sent about each alert, why, and whether it arrived; and what was not sent, and why not.';
 
-create or replace view monitoring.delivery_health with (security_invoker = true) as
-select state.destination_id, state.tenant_id, coalesce(endpoint.endpoint_name, channel.channel_name) as name,
-    coalesce(channel.channel_type, 'webhook') as kind, waiting.pending, waiting.in_flight, waiting.held,
-    waiting.oldest_due_at,
-    state.breaker, state.open_until, state.open_since_at, state.consecutive_failures, state.last_success_at,
-    state.last_failure_at, state.last_error, dead.letters as dead_letters,
-    case
-        when endpoint.is_active is false or channel.is_active is false
-            then 'inactive: ' || coalesce(endpoint.disabled_reason, 'by hand')
-        when waiting.pending > 0 and channel.channel_type in ('email', 'sms') then 'no service sends this kind yet'
-        when state.open_since_at is not null then 'it does not answer: ' || state.last_error
-        when state.consecutive_failures > 0 then 'it failed last: ' || state.last_error
-        when waiting.expired > 0 then 'a service was lost, or none runs'
-        when waiting.pending > 0 then 'waiting'
-        else 'nothing waits'
-    end as cause
-from monitoring.destination_states as state
-left join monitoring.webhook_endpoints as endpoint on endpoint.id = state.destination_id
-left join monitoring.notification_channels as channel on channel.id = state.destination_id
-cross join lateral (
-    select count(*) filter (where delivery.state in ('pending', 'failed')) as pending,
-        count(*) filter (where delivery.state = 'in_flight') as in_flight,
-        count(*) filter (where delivery.state = 'held') as held,
-        count(*) filter (where delivery.lease_expires_at < now()) as expired,
-        min(delivery.due_at) filter (where delivery.state <> 'held') as oldest_due_at
-    from monitoring.deliveries as delivery
-    where delivery.destination_id = state.destination_id) as waiting
-cross join lateral (
-    select count(*) as letters
-    from monitoring.dead_letters as letter
-    where letter.destination_id = state.destination_id and letter.replayed_at is null) as dead;
-
-comment on view monitoring.delivery_health is
-    'Each endpoint and channel that was sent to: what waits for it, whether it answers, and what is the cause.';

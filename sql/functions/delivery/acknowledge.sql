@@ -79,14 +79,6 @@ as $$
         where ended.outcome <> 'released'
         group by ended.destination_id) as told
     where endpoint.id = told.destination_id;
-    -- A fallback may never have been sent to.
-    insert into monitoring.destination_states (destination_id, tenant_id, in_flight_limit)
-    select distinct fallback.id, fallback.tenant_id, fallback.max_in_flight
-    from unnest(p_ends) as ended
-    inner join monitoring.webhook_endpoints as endpoint on endpoint.id = ended.destination_id
-    inner join monitoring.webhook_endpoints as fallback on fallback.id = endpoint.fallback_endpoint_id
-    where ended.outcome = 'dead'
-    on conflict do nothing;
 $$;
 
 comment on function monitoring_internal.count_calls_at(monitoring_internal.delivery_end[], timestamptz) is

@@ -71,30 +71,33 @@ comment on function monitoring_internal.lease_deliveries_at(integer, timestamptz
 -- Give up what nobody may deliver any more, and note whose outcome is unknown because its service was lost.
 create or replace function monitoring_internal.expire_deliveries_at(p_delivery_ids bigint[], p_now timestamptz)
 returns void
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_expired constant monitoring_internal.delivery_end[] := array(
+        select row(
+            delivery.delivery_id, delivery.message_id, delivery.message_created_at, delivery.tenant_id,
+            delivery.destination_id, delivery.attempt, delivery.fence, 'dead', delivery.last_status, 'expired',
+            concat_ws(': ', 'not delivered until its deadline',
+                case when delivery.lease_instance_id is not null then 'the service that had it in hand was lost'
+                    else coalesce('status ' || delivery.last_status, delivery.last_error) end),
+            null, p_now, null)::monitoring_internal.delivery_end
+        from monitoring.deliveries as delivery
+        where delivery.delivery_id = any (p_delivery_ids) and delivery.deadline_at <= p_now);
+begin
     insert into monitoring.delivery_attempts (
         delivery_id, attempt, fence, message_id, tenant_id, destination_id, outcome, error_class, instance_id,
         finished_at)
     select delivery.delivery_id, delivery.attempt, delivery.fence, delivery.message_id, delivery.tenant_id,
         delivery.destination_id, 'unknown', 'lost', delivery.lease_instance_id, p_now
     from monitoring.deliveries as delivery
-    where delivery.delivery_id = any (p_delivery_ids) and delivery.lease_instance_id is not null;
-    with gone as (
-        delete from monitoring.deliveries as delivery
-        where delivery.delivery_id = any (p_delivery_ids) and delivery.deadline_at <= p_now
-        returning delivery.*
-    )
-    insert into monitoring.dead_letters (
-        delivery_id, message_id, message_created_at, tenant_id, destination_id, event_type, attempts, reason,
-        status_code, died_at)
-    select gone.delivery_id, gone.message_id, gone.message_created_at, gone.tenant_id, gone.destination_id,
-        coalesce(message.event_type, 'unknown'), gone.attempt,
-        concat_ws(': ', 'not delivered until its deadline', gone.last_error), gone.last_status, p_now
-    from gone
-    left join monitoring.outbox_messages as message
-        on message.message_id = gone.message_id and message.created_at = gone.message_created_at;
+    where delivery.delivery_id = any (p_delivery_ids) and delivery.lease_instance_id is not null
+        and delivery.deadline_at > p_now;
+    if cardinality(v_expired) > 0 then
+        perform monitoring_internal.end_deliveries_at(v_expired, null, p_now);
+    end if;
+end;
 $$;
 
 comment on function monitoring_internal.expire_deliveries_at(bigint[], timestamptz) is
@@ -148,8 +151,10 @@ begin
         coalesce(channel.configuration, '{}'),
         case when endpoint.id is not null then endpoint.sealed_secret else channel.sealed_secret end,
         case when endpoint.previous_secret_until > p_now then endpoint.previous_sealed_secret end,
-        case when endpoint.id is not null then format('webhook %s %s', endpoint.id, endpoint.webhook_url)
-            else concat('channel ', channel.id, ' ', channel.channel_type, ' ', channel.configuration ->> 'url') end,
+        case when endpoint.id is not null
+            then monitoring_internal.endpoint_seal_context(endpoint.id, endpoint.webhook_url)
+            else monitoring_internal.channel_seal_context(
+                channel.id, channel.channel_type, channel.configuration ->> 'url') end,
         ceil(extract(epoch from coalesce(endpoint.timeout, v_timeout)) * 1000)::bigint, message.ordering_key;
 end;
 $$;

@@ -1,6 +1,6 @@
 -- delivery/finish.sql: how attempts ended, and what follows: delivered, tried again, or dead.
--- Owns retry_delay, retry_after, delivery_outcome, delivery_ends_at, end_deliveries_at. Writes deliveries,
--- delivery_attempts, dead_letters. Concurrency: called by ack_deliveries_at, which has locked the destinations.
+-- Owns retry_delay, retry_after, delivery_outcome, delivery_ends_at, pass_to_fallbacks_at, end_deliveries_at. Writes
+-- deliveries, delivery_attempts, dead_letters, destination_states. Concurrency: callers have locked the destinations.
 
 -- Wait after the n-th failure: base times 3 to the n-1, at most the limit, spread by a fifth to both sides. The spread
 -- follows from the seed, so that it is the same in a test.
@@ -112,6 +112,40 @@ comment on function monitoring_internal.delivery_ends_at(
     uuid, bigint[], bigint[], integer[], text[], text[], text[], double precision[], timestamptz) is
     'What becomes of the deliveries that a service reports on, of those whose claim still holds.';
 
+-- Queue the dead for the fallback of their endpoint, where it has one: as new deliveries of the same messages. One that
+-- has given a message up is not asked again, so that two who are each other's fallback do not pass it on for ever.
+create or replace function monitoring_internal.pass_to_fallbacks_at(
+    p_ends monitoring_internal.delivery_end[], p_now timestamptz)
+returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+    -- It may never have been sent to.
+    insert into monitoring.destination_states (destination_id, tenant_id, in_flight_limit)
+    select distinct fallback.id, fallback.tenant_id, fallback.max_in_flight
+    from unnest(p_ends) as ended
+    inner join monitoring.webhook_endpoints as endpoint on endpoint.id = ended.destination_id
+    inner join monitoring.webhook_endpoints as fallback on fallback.id = endpoint.fallback_endpoint_id
+    where ended.outcome = 'dead'
+    on conflict do nothing;
+    insert into monitoring.deliveries (
+        message_id, message_created_at, tenant_id, destination_id, ordering_hash, due_at, deadline_at)
+    select ended.message_id, ended.message_created_at, ended.tenant_id, fallback.id, ended.delivery_id, p_now,
+        p_now + monitoring_internal.setting_interval('delivery.deadline')
+    from unnest(p_ends) as ended
+    inner join monitoring.webhook_endpoints as endpoint on endpoint.id = ended.destination_id
+    inner join monitoring.webhook_endpoints as fallback on fallback.id = endpoint.fallback_endpoint_id
+    where ended.outcome = 'dead' and fallback.is_active
+        and not exists (
+            select from monitoring.delivery_attempts as attempt
+            where attempt.message_id = ended.message_id and attempt.destination_id = fallback.id
+                and attempt.outcome = 'dead')
+    order by ended.delivery_id;
+$$;
+
+comment on function monitoring_internal.pass_to_fallbacks_at(monitoring_internal.delivery_end[], timestamptz) is
+    'Queues what is dead for the fallback of its endpoint, unless that has given it up already.';
+
 -- Keep attempts; end what is delivered or dead, and make due again what failed. The dead go to their endpoint's
 -- fallback too, where it has one.
 create or replace function monitoring_internal.end_deliveries_at(
@@ -123,29 +157,25 @@ as $$
     insert into monitoring.delivery_attempts (
         delivery_id, attempt, fence, message_id, tenant_id, destination_id, outcome, status_code, error_class, response,
         duration_seconds, instance_id, finished_at)
-    select ended.delivery_id, ended.attempt, ended.fence, ended.message_id, ended.tenant_id, ended.destination_id,
-        ended.outcome, ended.status_code, ended.error_class, ended.response, ended.duration_seconds, p_instance_id,
-        p_now
+    select ended.delivery_id, case when ended.error_class = 'expired' then 0 else ended.attempt end, ended.fence,
+        ended.message_id, ended.tenant_id, ended.destination_id, ended.outcome, ended.status_code, ended.error_class,
+        ended.response, ended.duration_seconds, p_instance_id, p_now
     from unnest(p_ends) as ended
     where ended.outcome <> 'released';
     insert into monitoring.dead_letters (
         delivery_id, message_id, message_created_at, tenant_id, destination_id, event_type, attempts, reason,
         status_code, died_at)
     select ended.delivery_id, ended.message_id, ended.message_created_at, ended.tenant_id, ended.destination_id,
-        message.event_type, ended.attempt, coalesce('status ' || ended.status_code, ended.error_class),
+        coalesce(message.event_type, 'unknown'), ended.attempt,
+        case when ended.error_class = 'expired' then ended.response
+            else coalesce('status ' || ended.status_code, ended.error_class) end,
         ended.status_code, p_now
     from unnest(p_ends) as ended
-    inner join monitoring.outbox_messages as message
+    left join monitoring.outbox_messages as message
         on message.message_id = ended.message_id and message.created_at = ended.message_created_at
     where ended.outcome = 'dead';
-    insert into monitoring.deliveries (
-        message_id, message_created_at, tenant_id, destination_id, ordering_hash, due_at, deadline_at)
-    select ended.message_id, ended.message_created_at, ended.tenant_id, fallback.id, ended.delivery_id, p_now,
-        p_now + monitoring_internal.setting_interval('delivery.deadline')
-    from unnest(p_ends) as ended
-    inner join monitoring.webhook_endpoints as endpoint on endpoint.id = ended.destination_id
-    inner join monitoring.webhook_endpoints as fallback on fallback.id = endpoint.fallback_endpoint_id
-    where ended.outcome = 'dead' and fallback.is_active;
+    select monitoring_internal.pass_to_fallbacks_at(p_ends, p_now)
+    where exists (select from unnest(p_ends) as ended where ended.outcome = 'dead');
     delete from monitoring.deliveries as delivery
     using unnest(p_ends) as ended
     where delivery.delivery_id = ended.delivery_id and ended.outcome in ('delivered', 'dead');

@@ -3,10 +3,11 @@
 -- endpoint_identity, add_endpoint, rotate_endpoint_secret(_at), set_endpoint_active, remove_endpoint, list_endpoints.
 -- Writes webhook_endpoints, notification_channels, notification_routes. Any number of callers at once.
 
--- What a webhook's secret is sealed for: moved to another row or beside another URL, it does not open.
+-- What a webhook's secret is sealed for: moved to another row or beside another URL, it does not open. Stable, as
+-- format() is: declared immutable it would not be inlined where deliveries are claimed.
 create or replace function monitoring_internal.endpoint_seal_context(p_id uuid, p_url text)
 returns text
-language sql immutable parallel safe
+language sql stable parallel safe
 begin atomic
     select pg_catalog.format('webhook %s %s', p_id, p_url);
 end;
@@ -17,7 +18,7 @@ comment on function monitoring_internal.endpoint_seal_context(uuid, text) is
 -- The same for a channel's secret: a URL, a routing key, or a login.
 create or replace function monitoring_internal.channel_seal_context(p_id uuid, p_type text, p_url text)
 returns text
-language sql immutable parallel safe
+language sql stable parallel safe
 begin atomic
     select pg_catalog.format('channel %s %s %s', p_id, p_type, coalesce(p_url, ''));
 end;

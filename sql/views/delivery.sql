@@ -1,0 +1,117 @@
+-- views/delivery.sql: how receivers are doing, and what keeps messages waiting, by its cause.
+
+create or replace view monitoring.delivery_health with (security_invoker = true) as
+select state.destination_id, state.tenant_id, coalesce(endpoint.endpoint_name, channel.channel_name) as name,
+    coalesce(channel.channel_type, 'webhook') as kind, waiting.pending, waiting.in_flight, waiting.held,
+    waiting.oldest_due_at,
+    state.breaker, state.open_until, state.open_since_at, state.consecutive_failures, state.last_success_at,
+    state.last_failure_at, state.last_error, dead.letters as dead_letters,
+    case named.cause
+        when 'gone' then 'inactive: ' || endpoint.disabled_reason
+        when 'inactive' then 'inactive: ' || coalesce(endpoint.disabled_reason, 'by hand')
+        when 'unsent_kind' then 'no service sends this kind yet'
+        when 'no_service' then 'no service runs'
+        when 'dead_receiver' then 'it does not answer: ' || coalesce(state.last_error, 'nothing')
+        when 'breaker_open' then 'it does not answer: ' || coalesce(state.last_error, 'nothing')
+        when 'asked_to_wait' then 'it asked to be left alone for a while'
+        when 'service_lost' then 'the service that had some in hand was lost'
+        when 'failing' then 'it failed last: ' || coalesce(state.last_error, 'nothing')
+        when 'not_claimed' then 'services run, and none takes them'
+        when 'moving' then 'waiting'
+        else 'nothing waits'
+    end as cause,
+    named.cause as cause_name,
+    case named.cause
+        when 'gone' then 'ask for its new URL; then pgvigil endpoints remove and add'
+        when 'inactive' then format('pgvigil endpoints enable %s', name.text)
+        when 'unsent_kind' then 'route these alerts to a channel of another kind'
+        when 'no_service' then 'start pgvigil serve; monitoring.service_instances says where it ran last'
+        when 'dead_receiver' then format(
+            'mend the receiver, or route by another; then pgvigil endpoints test %s', name.text)
+        when 'breaker_open' then format(
+            'nothing: it is asked again at %s; at once by pgvigil deliveries retry --endpoint %s', state.open_until,
+            name.text)
+        when 'asked_to_wait' then format('nothing: it is asked again at %s', state.open_until)
+        when 'service_lost' then 'nothing: another claim takes them over'
+        when 'failing' then 'nothing: they are tried again; pgvigil deliveries list shows when'
+        when 'not_claimed' then 'look for delivery_interrupted and delivery_failed in the log of pgvigil serve'
+    end as remedy
+from monitoring.destination_states as state
+left join monitoring.webhook_endpoints as endpoint on endpoint.id = state.destination_id
+left join monitoring.notification_channels as channel on channel.id = state.destination_id
+cross join lateral (select quote_literal(coalesce(endpoint.endpoint_name, channel.channel_name))) as name (text)
+cross join lateral (
+    select count(*) filter (where delivery.state in ('pending', 'failed')) as pending,
+        count(*) filter (where delivery.state = 'in_flight') as in_flight,
+        count(*) filter (where delivery.state = 'held') as held,
+        count(*) filter (where delivery.lease_expires_at < now()) as expired,
+        min(delivery.due_at) filter (where delivery.state <> 'held') as oldest_due_at,
+        min(delivery.due_at) filter (where delivery.state in ('pending', 'failed')) as oldest_unclaimed_at
+    from monitoring.deliveries as delivery
+    where delivery.destination_id = state.destination_id) as waiting
+cross join lateral (
+    select count(*) as letters
+    from monitoring.dead_letters as letter
+    where letter.destination_id = state.destination_id and letter.replayed_at is null) as dead
+cross join lateral (
+    select case
+        when endpoint.disabled_reason ~ '410' and not endpoint.is_active then 'gone'
+        when endpoint.is_active is false or channel.is_active is false then 'inactive'
+        when waiting.pending + waiting.in_flight = 0 then 'nothing_waits'
+        when not monitoring_internal.is_sent_to(state.destination_id) then 'unsent_kind'
+        when waiting.oldest_unclaimed_at < now() - interval '30 seconds'
+            and monitoring_internal.live_services() = 0 then 'no_service'
+        when state.open_since_at < now() - interval '10 minutes' then 'dead_receiver'
+        when state.open_since_at is not null then 'breaker_open'
+        when state.open_until > now() then 'asked_to_wait'
+        when waiting.expired > 0 then 'service_lost'
+        when state.consecutive_failures > 0 then 'failing'
+        when waiting.oldest_unclaimed_at < now() - interval '1 minute'
+            and state.open_until < now() - interval '1 minute' and waiting.in_flight < state.in_flight_limit
+            then 'not_claimed'
+        else 'moving'
+    end as cause
+) as named;
+
+comment on view monitoring.delivery_health is
+    'Each endpoint and channel that was sent to: what waits for it, whether it answers, what is the cause, and what '
+    'mends it.';
+comment on column monitoring.delivery_health.cause_name is
+    'gone (it answered 410), inactive, unsent_kind, no_service, dead_receiver (for 10 minutes), breaker_open, '
+    'asked_to_wait (by Retry-After), service_lost, failing, not_claimed, moving, nothing_waits.';
+comment on column monitoring.delivery_health.remedy is 'What to do about it; null: nothing is wrong.';
+
+-- What slows or stops the queue, by cause: receivers, limits of channels, and who keeps its table from being cleaned.
+create or replace view monitoring.queue_health with (security_invoker = true) as
+select health.cause_name as cause, count(*) as receivers,
+    sum(health.pending + health.in_flight + health.held)::bigint as messages,
+    min(health.oldest_due_at) as oldest_due_at,
+    string_agg(health.name || ': ' || health.cause, '; ' order by health.pending + health.held desc, health.name)
+        as detail,
+    min(health.remedy) as remedy
+from monitoring.delivery_health as health
+where health.pending + health.in_flight + health.held > 0
+group by health.cause_name
+union all
+select 'rate_limited', count(distinct held.channel_id), count(*), min(held.held_at),
+    string_agg(distinct channel.channel_name || ': its limit of ' || channel.rate_limit_per_hour
+        || ' an hour is used up', '; '),
+    'nothing: it is told when the hour turns; raise rate_limit_per_hour of the channel to have it sooner'
+from monitoring.held_notifications as held
+inner join monitoring.notification_channels as channel on channel.id = held.channel_id
+having count(*) > 0
+union all
+select 'xmin_holder', 1, holder.dead_rows, holder.since_at,
+    format('%s keeps %s dead rows of monitoring.deliveries from being removed', holder.holder, holder.dead_rows),
+    holder.remedy
+from monitoring_internal.delivery_horizon() as holder;
+
+comment on view monitoring.queue_health is
+    'What messages wait for, by cause, with what mends it: the causes of delivery_health, rate_limited (the limit of a '
+    'channel), and xmin_holder (a long transaction keeps vacuum from cleaning the queue''s table; operators see it).';
+comment on column monitoring.queue_health.cause is 'The cause; moving: nothing is wrong.';
+comment on column monitoring.queue_health.receivers is 'Endpoints and channels concerned.';
+comment on column monitoring.queue_health.messages is 'Messages that wait; dead rows of the table for xmin_holder.';
+comment on column monitoring.queue_health.oldest_due_at is 'Since when the oldest is due, or that has been so.';
+comment on column monitoring.queue_health.detail is 'Who or what.';
+comment on column monitoring.queue_health.remedy is 'What to do about it.';

@@ -16,7 +16,7 @@ $$;
 comment on function monitoring_internal.live_services() is
     'How many services reported within the last minute and are not about to stop.';
 
--- Who holds back vacuum of monitoring.deliveries, where that matters: when it has p_dead_rows dead rows, as many as live
+-- Who holds back vacuum of monitoring.deliveries, where that matters: it has p_dead_rows dead rows, as many as live
 -- ones, and the oldest snapshot it must respect is older than p_age. Those in other databases do not hold it back.
 create or replace function monitoring_internal.delivery_horizon_at(
     p_dead_rows bigint, p_age interval, p_now timestamptz)

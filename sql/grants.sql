@@ -398,9 +398,18 @@ grant select (
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant select on monitoring.notification_routes, monitoring.notification_groups, monitoring.notification_members,
     monitoring.notification_log, monitoring.held_notifications, monitoring.notification_decisions,
-    monitoring.deliveries, monitoring.destination_states, monitoring.delivery_attempts, monitoring.dead_letters to
+    monitoring.destination_states, monitoring.delivery_attempts to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
-grant select on monitoring.outbox_messages to monitoring_admin, monitoring_service;
+grant select on monitoring.outbox_messages, monitoring.deliveries, monitoring.dead_letters to
+    monitoring_admin, monitoring_service;
+grant select (
+    delivery_id, message_id, message_created_at, tenant_id, destination_id, ordering_hash, state, due_at, deadline_at,
+    attempt, lease_expires_at, lease_instance_id, fence, last_status, last_error) on monitoring.deliveries to
+    monitoring_analyst, monitoring_reader;
+grant select (
+    delivery_id, message_id, message_created_at, tenant_id, destination_id, event_type, attempts, reason, status_code,
+    died_at, replayed_at, replayed_by, replayed_as) on monitoring.dead_letters to
+    monitoring_analyst, monitoring_reader;
 grant select on monitoring.notification_route_tree, monitoring.pending_notifications, monitoring.notification_history,
     monitoring.delivery_health, monitoring.queue_health to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
@@ -438,7 +447,10 @@ grant execute on function monitoring.send_webhook_notification(uuid, text, jsonb
 -- What the checks of their rows call.
 grant execute on function
     monitoring.replay_delivery(bigint), monitoring_internal.clear_secret(jsonb, boolean),
-    monitoring_internal.is_sealed(text), monitoring_internal.are_matchers(jsonb) to monitoring_admin;
+    monitoring_internal.is_sealed(text), monitoring_internal.are_matchers(jsonb),
+    monitoring_internal.email_fault(jsonb, boolean), monitoring_internal.sms_fault(jsonb, boolean),
+    monitoring_internal.sms_settings(jsonb), monitoring_internal.is_mail_address(text),
+    monitoring_internal.recipients(jsonb, text) to monitoring_admin;
 grant execute on function
     monitoring_internal.claim_deliveries(uuid, integer),
     monitoring_internal.ack_deliveries(uuid, bigint[], bigint[], integer[], text[], text[], text[], double precision[]),
@@ -450,7 +462,7 @@ grant execute on function
     monitoring_internal.endpoint_seal_context(uuid, text), monitoring_internal.channel_seal_context(uuid, text, text),
     monitoring_internal.named_or_system_tenant(text), monitoring_internal.require_channel(text, text),
     monitoring_internal.endpoint_identity(text, text),
-    monitoring.add_endpoint(uuid, text, text, text, text, text, jsonb, integer),
+    monitoring.add_endpoint(uuid, text, text, text, text, text, jsonb, integer, jsonb),
     monitoring.rotate_endpoint_secret(text, text, text, interval),
     monitoring.set_endpoint_active(text, boolean, text), monitoring.remove_endpoint(text, text),
     monitoring.test_endpoint(text, text), monitoring_internal.list_endpoints(),

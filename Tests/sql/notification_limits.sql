@@ -52,7 +52,7 @@ begin
 end $$;
 
 insert into monitoring.notification_channels (tenant_id, channel_name, channel_type, last_reset_at)
-values (null, 'desk', 'email', pg_temp.at(-600));
+values (null, 'desk', 'webhook', pg_temp.at(-600));
 insert into monitoring.notification_routes (route_name, channel_ids, group_wait, updated_at)
 values ('root', array[pg_temp.channel('desk')], '0', pg_temp.at(-600));
 
@@ -158,6 +158,7 @@ select results_eq(
 
 -- Escalation ----------------------------------------------------------------------------------------------------------
 insert into monitoring.people (tenant_id, name) values (pg_temp.acme(), 'Ann');
+insert into monitoring.notification_channels (tenant_id, channel_name, channel_type) values (null, 'letters', 'email');
 insert into monitoring.contact_methods (tenant_id, person_id, kind, channel_id, address, position)
 select p.tenant_id, p.person_id, v.kind, pg_temp.channel(v.channel), v.address, v.position
 from monitoring.people as p
@@ -168,10 +169,11 @@ select is(monitoring_internal.notify_alert_at(pg_temp.at(68), pg_temp.alert(19),
         '{"policy": "storage", "step": 2, "loop": 1}'), 2,
     'an escalation reaches a person by what there is a channel for, and each channel that wants it');
 select results_eq(
-    $$ select c.channel_name, m.recipient, m.event_type, m.body::jsonb #>> '{data,detail,policy}'
+    $$ select c.channel_name, m.recipient, m.event_type,
+            case m.content_type when 'application/json' then m.body::jsonb #>> '{data,detail,policy}' end
         from monitoring.outbox_messages as m join monitoring.notification_channels as c on c.id = m.channel_id
         where m.created_at = pg_temp.at(68) order by 2 $$,
-    $$ values ('desk'::text, 'ann@example.org'::text, 'alert.escalated'::text, 'storage'::text), ('desk', null, 'alert.escalated', 'storage') $$,
+    $$ values ('letters'::text, 'ann@example.org'::text, 'alert.escalated'::text, null), ('desk', null, 'alert.escalated', 'storage') $$,
     'with the address of the person where the channel has none');
 select is(monitoring_internal.notify_alert_at(pg_temp.at(69), pg_temp.alert(19), 'escalation', '{}', '{}', '{}'), 0,
     'to nobody nothing is sent');

@@ -162,7 +162,7 @@ select is_empty($$ select * from pg_temp.pass(1, pg_temp.at(0)) $$, 'without rou
 select results_eq($$ select pg_temp.withheld(1) $$, $$ values ('no_route'::text) $$, 'and that is recorded with the alert');
 
 insert into monitoring.notification_channels (tenant_id, channel_name, channel_type, rate_limit_per_hour)
-values (null, 'desk', 'email', null), (null, 'pager', 'pagerduty', null), (null, 'shop', 'slack', null),
+values (null, 'desk', 'webhook', null), (null, 'pager', 'pagerduty', null), (null, 'shop', 'slack', null),
     (pg_temp.tenant('globex'), 'theirs', 'email', null);
 -- Routes that are newer than the last pass take open alerts: so when they were made is said.
 insert into monitoring.notification_routes (route_name, channel_ids, updated_at)

@@ -9,7 +9,7 @@ select state.destination_id, state.tenant_id, coalesce(endpoint.endpoint_name, c
     case named.cause
         when 'gone' then 'inactive: ' || endpoint.disabled_reason
         when 'inactive' then 'inactive: ' || coalesce(endpoint.disabled_reason, 'by hand')
-        when 'unsent_kind' then 'no service sends this kind yet'
+        when 'no_server' then 'its configuration names no url of a server'
         when 'no_service' then 'no service runs'
         when 'dead_receiver' then 'it does not answer: ' || coalesce(state.last_error, 'nothing')
         when 'breaker_open' then 'it does not answer: ' || coalesce(state.last_error, 'nothing')
@@ -24,7 +24,7 @@ select state.destination_id, state.tenant_id, coalesce(endpoint.endpoint_name, c
     case named.cause
         when 'gone' then 'ask for its new URL; then pgvigil endpoints remove and add'
         when 'inactive' then format('pgvigil endpoints enable %s', name.text)
-        when 'unsent_kind' then 'route these alerts to a channel of another kind'
+        when 'no_server' then 'name the server in the configuration of the channel: docs/notifications.md'
         when 'no_service' then 'start pgvigil serve; monitoring.service_instances says where it ran last'
         when 'dead_receiver' then format(
             'mend the receiver, or route by another; then pgvigil endpoints test %s', name.text)
@@ -58,7 +58,7 @@ cross join lateral (
         when endpoint.disabled_reason ~ '410' and not endpoint.is_active then 'gone'
         when endpoint.is_active is false or channel.is_active is false then 'inactive'
         when waiting.pending + waiting.in_flight = 0 then 'nothing_waits'
-        when not monitoring_internal.is_sent_to(state.destination_id) then 'unsent_kind'
+        when not monitoring_internal.is_sent_to(state.destination_id) then 'no_server'
         when waiting.oldest_unclaimed_at < now() - interval '30 seconds'
             and monitoring_internal.live_services() = 0 then 'no_service'
         when state.open_since_at < now() - interval '10 minutes' then 'dead_receiver'
@@ -77,8 +77,8 @@ comment on view monitoring.delivery_health is
     'Each endpoint and channel that was sent to: what waits for it, whether it answers, what is the cause, and what '
     'mends it.';
 comment on column monitoring.delivery_health.cause_name is
-    'gone (it answered 410), inactive, unsent_kind, no_service, dead_receiver (for 10 minutes), breaker_open, '
-    'asked_to_wait (by Retry-After), service_lost, failing, not_claimed, moving, nothing_waits.';
+    'gone (it answered 410), inactive, no_server (of an email or SMS channel), no_service, dead_receiver (for 10 '
+    'minutes), breaker_open, asked_to_wait (Retry-After), service_lost, failing, not_claimed, moving, nothing_waits.';
 comment on column monitoring.delivery_health.remedy is 'What to do about it; null: nothing is wrong.';
 
 -- What slows or stops the queue, by cause: receivers, limits of channels, and who keeps its table from being cleaned.

@@ -61,7 +61,8 @@ select delivery.tenant_id, coalesce(channel.channel_name, endpoint.endpoint_name
     message.created_at, delivery.due_at, message.alert_ids,
     case
         when delivery.state = 'held' then 'its endpoint is inactive: ' || coalesce(endpoint.disabled_reason, 'by hand')
-        when channel.channel_type in ('email', 'sms') then 'no service sends ' || channel.channel_type || ' yet'
+        when channel.channel_type in ('email', 'sms') and not channel.configuration ? 'url'
+            then 'its configuration names no url of a server'
         when state.breaker = 'open' then 'it does not answer: ' || state.last_error
         when delivery.last_error is not null
             then 'it failed: ' || coalesce('status ' || delivery.last_status, delivery.last_error)

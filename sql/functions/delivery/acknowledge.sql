@@ -14,7 +14,9 @@ as $$
         select ended.destination_id, coalesce(endpoint.max_in_flight, 16) as most,
             count(*) filter (where ended.outcome = 'delivered') as successes,
             count(*) filter (
-                where ended.outcome in ('failed', 'dead') and (ended.status_code >= 500
+                where ended.outcome in ('failed', 'dead')
+                    and (ended.status_code >= 500 and ended.error_class is distinct from 'rejected'
+                    or ended.status_code = 421 and ended.error_class = 'deferred'
                     or ended.status_code is null
                         and ended.error_class not in ('malformed', 'forbidden_address', 'secret'))) as failures,
             bool_or(ended.outcome in ('failed', 'dead')) as has_failed,

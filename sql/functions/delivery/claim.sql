@@ -3,7 +3,7 @@
 -- release_deliveries. Writes deliveries, destination_states, delivery_attempts, dead_letters. Concurrency: any number
 -- of services; each destination is one claimer's at a time, taken with skip locked.
 
--- Whether a service sends to a destination: not while it is inactive, nor kinds that no service sends.
+-- Whether a service sends to a destination: not while it is inactive, nor by mail and SMS while no server is named.
 create or replace function monitoring_internal.is_sent_to(p_destination_id uuid)
 returns boolean
 language sql stable parallel safe
@@ -12,14 +12,15 @@ as $$
     select not exists (
             select from monitoring.notification_channels as channel
             where channel.id = p_destination_id
-                and (not channel.is_active or channel.channel_type in ('email', 'sms')))
+                and (not channel.is_active
+                    or channel.channel_type in ('email', 'sms') and not channel.configuration ? 'url'))
         and not exists (
             select from monitoring.webhook_endpoints as endpoint
             where endpoint.id = p_destination_id and not endpoint.is_active);
 $$;
 
 comment on function monitoring_internal.is_sent_to(uuid) is
-    'Whether a service sends to a destination: not while it is inactive, nor email and SMS.';
+    'Whether a service sends to a destination: not while it is inactive, nor email and SMS that name no server.';
 
 -- The deliveries that may leave now: of each destination the first of each ordering key, in their order, as many as it
 -- takes at once (those that are on their way count); destinations take turns, so that none fills the claim.
@@ -115,6 +116,7 @@ as $$
 declare
     v_grace constant interval := monitoring_internal.setting_interval('delivery.lease_grace');
     v_timeout constant interval := monitoring_internal.setting_interval('delivery.timeout');
+    v_mail_timeout constant interval := monitoring_internal.setting_interval('delivery.mail_timeout');
     v_ids constant bigint[] := monitoring_internal.lease_deliveries_at(p_limit, p_now);
 begin
     if cardinality(v_ids) = 0 then
@@ -131,23 +133,24 @@ begin
     return query
     update monitoring.deliveries as delivery
     set state = 'in_flight', attempt = delivery.attempt + 1, fence = delivery.fence + 1,
-        lease_instance_id = p_instance_id, lease_expires_at = p_now + coalesce(endpoint.timeout, v_timeout) + v_grace
+        lease_instance_id = p_instance_id, lease_expires_at = p_now + allowed.timeout + v_grace
     from monitoring.outbox_messages as message
     left join monitoring.webhook_endpoints as endpoint on endpoint.id = message.destination_id
     left join monitoring.notification_channels as channel on channel.id = message.channel_id
+    cross join lateral (
+        select case when channel.channel_type = 'email' then v_mail_timeout
+            else coalesce(endpoint.timeout, v_timeout) end as timeout) as allowed
+    cross join lateral monitoring_internal.channel_request(channel.channel_type, channel.configuration) as request
     where delivery.delivery_id = any (v_ids)
         and message.message_id = delivery.message_id and message.created_at = delivery.message_created_at
     returning delivery.delivery_id, delivery.fence, delivery.attempt,
-        'msg_' || replace(message.message_id::text, '-', ''), message.event_type, message.content_type, message.body,
-        delivery.destination_id, coalesce(channel.channel_type, 'webhook'), message.recipient,
-        case
-            when endpoint.id is not null then endpoint.webhook_url
-            when channel.channel_type = 'pagerduty'
-                then coalesce(channel.configuration ->> 'url', 'https://events.pagerduty.com/v2/enqueue')
-            when channel.channel_type = 'alertmanager'
-                then rtrim(channel.configuration ->> 'url', '/') || '/api/v2/alerts'
-            when channel.channel_type = 'webhook' then channel.configuration ->> 'url'
-        end,
+        'msg_' || replace(message.message_id::text, '-', ''), message.event_type, message.content_type,
+        case when channel.channel_type = 'sms' then monitoring_internal.address_sms(
+            message.body, message.content_type, coalesce(delivery.recipient, message.recipient))
+            else message.body end,
+        delivery.destination_id, coalesce(channel.channel_type, 'webhook'),
+        coalesce(delivery.recipient, message.recipient),
+        case when endpoint.id is not null then endpoint.webhook_url else request.url end,
         coalesce(channel.configuration, '{}'),
         case when endpoint.id is not null then endpoint.sealed_secret else channel.sealed_secret end,
         case when endpoint.previous_secret_until > p_now then endpoint.previous_sealed_secret end,
@@ -155,7 +158,8 @@ begin
             then monitoring_internal.endpoint_seal_context(endpoint.id, endpoint.webhook_url)
             else monitoring_internal.channel_seal_context(
                 channel.id, channel.channel_type, channel.configuration ->> 'url') end,
-        ceil(extract(epoch from coalesce(endpoint.timeout, v_timeout)) * 1000)::bigint, message.ordering_key;
+        ceil(extract(epoch from allowed.timeout) * 1000)::bigint, message.ordering_key, request.method, request.auth,
+        request.login, request.sender;
 end;
 $$;
 

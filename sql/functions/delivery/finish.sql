@@ -55,8 +55,9 @@ $$;
 comment on function monitoring_internal.retry_after(text, timestamptz) is
     'The wait that a Retry-After header asks for, at most delivery.retry_after_limit; null when nothing usable.';
 
--- What becomes of a delivery after an attempt. Refused addresses and malformed requests are not tried again; what
--- a receiver says it will never take is, twice, a minute apart: people mend typing errors.
+-- What becomes of a delivery after an attempt. Refused addresses, malformed requests and what a mail server rejects
+-- are not tried again; what another receiver says it will never take is, twice, a minute apart: people mend typing
+-- errors.
 create or replace function monitoring_internal.delivery_outcome(
     p_status integer, p_error_class text, p_attempt integer, p_retries integer, p_is_past_deadline boolean)
 returns text
@@ -65,9 +66,9 @@ begin atomic
     select case
         when p_status between 200 and 299 then 'delivered'
         when p_error_class = 'cancelled' then 'released'
-        when p_error_class in ('malformed', 'forbidden_address') or p_status = 410 then 'dead'
+        when p_error_class in ('malformed', 'forbidden_address', 'rejected', 'no_tls') or p_status = 410 then 'dead'
         when p_attempt > p_retries or p_is_past_deadline then 'dead'
-        when p_attempt >= 3
+        when p_attempt >= 3 and p_error_class is distinct from 'deferred'
             and (p_status in (400, 401, 403, 404, 405, 411, 413, 414, 415, 422, 431) or p_status between 300 and 399)
             then 'dead'
         else 'failed'
@@ -163,14 +164,15 @@ as $$
     from unnest(p_ends) as ended
     where ended.outcome <> 'released';
     insert into monitoring.dead_letters (
-        delivery_id, message_id, message_created_at, tenant_id, destination_id, event_type, attempts, reason,
-        status_code, died_at)
+        delivery_id, message_id, message_created_at, tenant_id, destination_id, recipient, event_type, attempts,
+        reason, status_code, died_at)
     select ended.delivery_id, ended.message_id, ended.message_created_at, ended.tenant_id, ended.destination_id,
-        coalesce(message.event_type, 'unknown'), ended.attempt,
+        delivery.recipient, coalesce(message.event_type, 'unknown'), ended.attempt,
         case when ended.error_class = 'expired' then ended.response
             else coalesce('status ' || ended.status_code, ended.error_class) end,
         ended.status_code, p_now
     from unnest(p_ends) as ended
+    inner join monitoring.deliveries as delivery using (delivery_id)
     left join monitoring.outbox_messages as message
         on message.message_id = ended.message_id and message.created_at = ended.message_created_at
     where ended.outcome = 'dead';

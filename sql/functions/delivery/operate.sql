@@ -120,10 +120,11 @@ begin
         delete from monitoring.destination_states as state where state.destination_id = old.id
     )
     insert into monitoring.dead_letters (
-        delivery_id, message_id, message_created_at, tenant_id, destination_id, event_type, attempts, reason,
-        status_code, died_at)
+        delivery_id, message_id, message_created_at, tenant_id, destination_id, recipient, event_type, attempts,
+        reason, status_code, died_at)
     select gone.delivery_id, gone.message_id, gone.message_created_at, gone.tenant_id, gone.destination_id,
-        coalesce(message.event_type, 'unknown'), gone.attempt, 'its receiver was removed', gone.last_status, now()
+        gone.recipient, coalesce(message.event_type, 'unknown'), gone.attempt, 'its receiver was removed',
+        gone.last_status, now()
     from gone
     left join monitoring.outbox_messages as message
         on message.message_id = gone.message_id and message.created_at = gone.message_created_at;

@@ -11,9 +11,10 @@ set search_path = pg_catalog, pg_temp
 as $$
     with queued as (
         insert into monitoring.deliveries (
-            message_id, message_created_at, tenant_id, destination_id, ordering_hash, state, due_at, deadline_at)
-        select message.message_id, message.created_at, dead.tenant_id, dead.destination_id,
-            hashtextextended(message.ordering_key, 0),
+            message_id, message_created_at, tenant_id, destination_id, recipient, ordering_hash, state, due_at,
+            deadline_at)
+        select message.message_id, message.created_at, dead.tenant_id, dead.destination_id, dead.recipient,
+            hashtextextended(concat_ws(' to ', message.ordering_key, dead.recipient), 0),
             case when receiver.is_active then 'pending' else 'held' end,
             case when receiver.is_active then p_now else 'infinity' end,
             p_now + monitoring_internal.setting_interval('delivery.deadline')
@@ -30,13 +31,14 @@ as $$
             and not exists (
                 select from monitoring.deliveries as delivery where delivery.delivery_id = dead.replayed_as)
         order by dead.delivery_id
-        returning delivery_id, message_id, destination_id
+        returning delivery_id, message_id, destination_id, recipient
     ), noted as (
         update monitoring.dead_letters as dead
         set replayed_at = p_now, replayed_by = monitoring_internal.caller_role(), replayed_as = queued.delivery_id
         from queued
         where dead.delivery_id = any (p_delivery_ids) and dead.message_id = queued.message_id
             and dead.destination_id = queued.destination_id
+            and dead.recipient is not distinct from queued.recipient
     ), known as (
         insert into monitoring.destination_states (destination_id, tenant_id)
         select distinct queued.destination_id, endpoint.tenant_id

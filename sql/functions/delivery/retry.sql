@@ -54,7 +54,7 @@ begin
         case
             when delivery.lease_expires_at > p_now then format('a service has it in hand until %s',
                 monitoring_internal.iso_time(delivery.lease_expires_at))
-            when delivery.delivery_id is not null then 'its receiver is inactive, or of a kind that no service sends'
+            when delivery.delivery_id is not null then 'its receiver is inactive, or a channel that names no server'
             when dead.delivery_id is not null then 'it was given up: ' || dead.reason
             when attempt.outcome is not null then 'it is over: ' || attempt.outcome
         end,

@@ -46,8 +46,8 @@ end;
 
 comment on function monitoring_internal.is_sealed(text) is 'Whether a text has the form of a sealed secret.';
 
--- A channel holds no secret in clear, and a webhook channel has an endpoint of its own tenant.
--- Raises: PV960, PV962. Neither shows the row.
+-- A channel holds no secret in clear, says how its messages are sent, and a webhook channel has an endpoint of its own
+-- tenant. Raises: PV960, PV962, PV967. None shows the row.
 create or replace function monitoring_internal.check_notification_channel()
 returns trigger
 language plpgsql volatile parallel unsafe
@@ -66,6 +66,16 @@ begin
             hint = 'Leave it out, and let "pgvigil endpoints add NAME" ask for it: it is stored sealed, in '
                 'sealed_secret. What was sent here may be in the server''s log: change it.';
     end if;
+    v_found := case new.channel_type
+        when 'email' then monitoring_internal.email_fault(new.configuration, new.sealed_secret is not null)
+        when 'sms' then monitoring_internal.sms_fault(new.configuration, new.sealed_secret is not null)
+    end;
+    if v_found is not null then
+        raise exception using
+            errcode = 'PV967',
+            message = format('the configuration of channel "%s" is wrong: %s', new.channel_name, v_found),
+            hint = 'The keys of email and SMS channels are in docs/notifications.md.';
+    end if;
     if exists (
         select from monitoring.webhook_endpoints as endpoint
         where endpoint.id = new.webhook_endpoint_id and endpoint.tenant_id is distinct from new.tenant_id
@@ -81,7 +91,7 @@ end;
 $$;
 
 comment on function monitoring_internal.check_notification_channel() is
-    'Trigger: refuses secrets in clear, and endpoints of other tenants.';
+    'Trigger: refuses secrets in clear, configurations that say nothing usable, and endpoints of other tenants.';
 
 -- An endpoint's URL is one of the web, without a secret in it, and its own secrets are sealed.
 -- Raises: PV960, PV963. Neither shows the row.

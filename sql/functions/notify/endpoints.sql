@@ -92,7 +92,7 @@ comment on function monitoring_internal.endpoint_identity(text, text) is
 -- Units: id as its secret was sealed for; url null where it is the secret; tenant by name, null for the system's.
 create or replace function monitoring.add_endpoint(
     id uuid, name text, kind text, url text, sealed_secret text, tenant text default null,
-    event_types jsonb default '[]', rate_limit_per_hour integer default 10)
+    event_types jsonb default '[]', rate_limit_per_hour integer default 10, configuration jsonb default '{}')
 returns boolean
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
@@ -113,7 +113,7 @@ begin
         rate_limit_per_hour)
     values (
         add_endpoint.id, v_tenant_id, add_endpoint.name, add_endpoint.kind,
-        case when add_endpoint.url is null or v_is_webhook
+        add_endpoint.configuration || case when add_endpoint.url is null or v_is_webhook
             then '{}' else jsonb_build_object('url', add_endpoint.url) end,
         case when not v_is_webhook then add_endpoint.sealed_secret end,
         case when v_is_webhook then add_endpoint.id end, add_endpoint.rate_limit_per_hour);
@@ -128,9 +128,9 @@ begin
 end;
 $$;
 
-comment on function monitoring.add_endpoint(uuid, text, text, text, text, text, jsonb, integer) is
-    'Makes a receiver of messages: kind webhook, slack, teams, pagerduty or alertmanager; its secret sealed by '
-    '"pgvigil endpoints add". True when it is the tenant''s first, which gets a route for all its alerts.';
+comment on function monitoring.add_endpoint(uuid, text, text, text, text, text, jsonb, integer, jsonb) is
+    'Makes a receiver of messages: kind webhook, slack, teams, pagerduty, alertmanager, email or sms; its secret '
+    'sealed by "pgvigil endpoints add". True when it is the tenant''s first, which gets a route for all its alerts.';
 
 -- Give a receiver a new secret. A webhook signs with the old one too, as long as p_keep_old_for.
 -- Raises: PV982.
@@ -227,7 +227,13 @@ set search_path = pg_catalog, pg_temp
 as $$
     select
         channel.channel_name, channel.channel_type, tenant.name,
-        coalesce(endpoint.webhook_url, channel.configuration ->> 'url', '(sealed)'),
+        coalesce(
+            endpoint.webhook_url,
+            (
+                select string_agg(listed.recipient, ', ' order by listed.recipient)
+                from monitoring_internal.recipients(channel.configuration, null) as listed
+            ) || coalesce(' by ' || (channel.configuration ->> 'url'), ''),
+            channel.configuration ->> 'url', '(sealed)'),
         channel.is_active and coalesce(endpoint.is_active, true), coalesce(state.breaker, 'closed'),
         (
             select count(*)

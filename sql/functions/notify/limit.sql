@@ -57,7 +57,18 @@ as $$
                         from monitoring.notification_log as log
                         inner join monitoring.deliveries as delivery on delivery.message_id = log.last_message_id
                         where log.group_id = send.group_id and log.channel_id = send.channel_id
-                            and delivery.attempt = 0 and delivery.lease_expires_at is null) then 'collapsed'
+                            and delivery.attempt = 0 and delivery.lease_expires_at is null
+                            -- Of several recipients none may know of it yet.
+                            and not exists (
+                                select
+                                from monitoring.delivery_attempts as tried
+                                where tried.message_id = log.last_message_id)
+                            and not exists (
+                                select
+                                from monitoring.deliveries as other
+                                where other.message_id = log.last_message_id
+                                    and (other.attempt > 0 or other.lease_expires_at is not null)))
+                    then 'collapsed'
             end as settled
         from unnest(p_sends) as send
         inner join monitoring.notification_channels as channel on channel.id = send.channel_id

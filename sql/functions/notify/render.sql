@@ -101,7 +101,7 @@ $$;
 comment on function monitoring_internal.render_teams(jsonb) is 'An event as an adaptive card of Microsoft Teams.';
 
 -- PagerDuty Events v2: a group is an incident by its key; {{secret}} is put in by the service. A summary has 1024
--- characters, a key 255.
+-- characters, a key 255, all of it 512 kB.
 create or replace function monitoring_internal.render_pagerduty(p_event jsonb, p_key text)
 returns jsonb
 language sql immutable parallel safe
@@ -123,7 +123,8 @@ as $$
                 'firing', p_event #> '{data,firing}', 'resolved', p_event #> '{data,resolved}',
                 'alerts', (
                     select jsonb_agg(monitoring_internal.shorten(monitoring_internal.alert_line(alert.facts), 1000))
-                    from jsonb_array_elements(p_event #> '{data,alerts}') as alert (facts)))),
+                    from jsonb_array_elements(p_event #> '{data,alerts}') with ordinality as alert (facts, place)
+                    where alert.place <= 100))),
         'links', (
             select jsonb_agg(jsonb_build_object('href', link.target, 'text', link.name))
             from (values (p_event #>> '{data,alerts,0,link}', 'alert'),

@@ -14,14 +14,13 @@ declare
 begin
     insert into monitoring.outbox_messages (
         message_id, created_at, tenant_id, event_type, reason, severity, channel_id, destination_id, recipient,
-        dedup_key, ordering_key, alert_ids, body)
+        dedup_key, ordering_key, alert_ids, content_type, body)
     select send.message_id, p_now, send.tenant_id, event.event_type, send.reason, event.severity, channel.id,
         coalesce(channel.webhook_endpoint_id, channel.id), send.recipient,
         concat_ws('/', coalesce(send.group_id::text, key.name), channel.id, send.sequence, send.reason,
             send.recipient, send.detail ->> 'step', send.detail ->> 'loop'),
-        coalesce('group/' || send.group_id, key.name), send.told || send.resolved,
-        monitoring_internal.render_notification(
-            channel.channel_type, event.body, coalesce('group/' || send.group_id, key.name))::text
+        coalesce('group/' || send.group_id, key.name), send.told || send.resolved, rendered.content_type,
+        rendered.body
     from monitoring_internal.event_bodies_at(p_now, p_sends) as event
     inner join unnest(p_sends) as send using (message_id)
     inner join monitoring.notification_channels as channel on channel.id = send.channel_id
@@ -30,6 +29,10 @@ begin
             when 'rate_limit' then format('held/%s/%s', send.channel_id, send.tenant_id)
             else 'alert/' || send.told[1] end as name
     ) as key
+    left join monitoring.notification_log as log on log.group_id = send.group_id and log.channel_id = send.channel_id
+    cross join lateral monitoring_internal.render_message(
+        channel.channel_type, channel.configuration, event.body, send.message_id, log.last_message_id,
+        coalesce('group/' || send.group_id, key.name), send.recipient) as rendered
     order by event.severity <> 'critical', send.channel_id, send.group_id;
     get diagnostics v_written = row_count;
     if not monitoring_internal.is_replay() then
@@ -44,7 +47,8 @@ comment on function monitoring_internal.write_messages_at(
     timestamptz, monitoring_internal.notification_send[]) is
     'Writes the messages of what is sent and queues their deliveries, critical ones first; returns how many.';
 
--- Queue messages of this moment for delivery; what goes to an inactive endpoint is held until that is active.
+-- Queue messages of this moment for delivery; what goes to an inactive endpoint is held until that is active. Each
+-- recipient of an email or SMS channel is a delivery of its own, so that one that fails is tried again alone.
 create or replace function monitoring_internal.queue_deliveries_at(p_now timestamptz, p_message_ids uuid[])
 returns void
 language sql volatile parallel unsafe
@@ -62,14 +66,19 @@ as $$
             select from monitoring.destination_states as state where state.destination_id = message.destination_id)
     on conflict do nothing;
     insert into monitoring.deliveries (
-        message_id, message_created_at, tenant_id, destination_id, ordering_hash, state, due_at, deadline_at)
-    select message.message_id, message.created_at, message.tenant_id, message.destination_id,
-        hashtextextended(message.ordering_key, 0),
+        message_id, message_created_at, tenant_id, destination_id, recipient, ordering_hash, state, due_at,
+        deadline_at)
+    select message.message_id, message.created_at, message.tenant_id, message.destination_id, listed.recipient,
+        hashtextextended(concat_ws(' to ', message.ordering_key, listed.recipient), 0),
         case when endpoint.is_active is false then 'held' else 'pending' end,
         case when endpoint.is_active is false then 'infinity' else p_now end,
         p_now + monitoring_internal.setting_interval('delivery.deadline')
     from monitoring.outbox_messages as message
     left join monitoring.webhook_endpoints as endpoint on endpoint.id = message.destination_id
+    left join monitoring.notification_channels as channel
+        on channel.id = message.destination_id and channel.channel_type in ('email', 'sms')
+    left join lateral monitoring_internal.recipients(channel.configuration, message.recipient) as listed (recipient)
+        on channel.id is not null
     where message.created_at = p_now and message.message_id = any (p_message_ids)
     order by message.severity is distinct from 'critical', message.channel_id, message.ordering_key;
     -- One a transaction: equal ones are folded.

@@ -40,14 +40,15 @@ declare
 begin
     insert into monitoring.outbox_messages (
         message_id, created_at, tenant_id, event_type, reason, channel_id, destination_id, dedup_key, ordering_key,
-        body)
-    values (
+        content_type, body)
+    select
         v_message_id, p_now, coalesce(v_channel.tenant_id, monitoring.system_tenant_id()), 'pgvigil.test', 'test',
         v_channel.id, coalesce(v_channel.webhook_endpoint_id, v_channel.id), 'test/' || v_message_id,
-        'test/' || v_message_id,
-        monitoring_internal.render_notification(
-            v_channel.channel_type, monitoring_internal.test_event_at(v_channel, v_message_id, p_now),
-            v_message_id::text)::text);
+        'test/' || v_message_id, rendered.content_type, rendered.body
+    from monitoring_internal.render_message(
+        v_channel.channel_type, v_channel.configuration,
+        monitoring_internal.test_event_at(v_channel, v_message_id, p_now), v_message_id, null, v_message_id::text, null)
+        as rendered;
     perform monitoring_internal.queue_deliveries_at(p_now, array[v_message_id]);
     return v_message_id;
 end;

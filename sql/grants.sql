@@ -144,6 +144,16 @@ grant select on
     monitoring.metric_samples, monitoring.latest_samples, monitoring.rejected_sample_counts to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 
+grant select on monitoring.retention_classes, monitoring.rollup_runs, monitoring.rollup_status to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant insert, update, delete on monitoring.retention_classes to monitoring_admin;
+grant execute on procedure monitoring.refresh_rollups() to monitoring_admin, monitoring_service;
+grant execute on function monitoring_internal.rollup_progress() to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant execute on function monitoring_internal.refresh_next_rollup(integer, bigint) to
+    monitoring_admin, monitoring_service;
+grant execute on function monitoring.rebuild_rollups(timestamptz, timestamptz) to monitoring_admin;
+
 
 -- collect -----------------------------------------------------------------------------------------
 grant select on

@@ -83,8 +83,8 @@ select is_empty(
     $$ select name from our_columns
         where relkind in ('r', 'p') and atttypid = 'timestamptz'::regtype
             and attname !~ '(_at|_until|_after|_since|_start|slot)$'
-            -- A name that users know from elsewhere.
-            and attname <> 'last_triggered' $$,
+            -- Names that users know from elsewhere.
+            and attname not in ('last_triggered', 'watermark') $$,
     'a column that holds a time is called so');
 select is_empty(
     $$ select name from our_columns

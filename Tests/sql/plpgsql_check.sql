@@ -13,7 +13,7 @@ select p.oid, p.oid::regprocedure::text as name, l.lanname, p.prorettype
 from pg_proc as p
 inner join pg_namespace as n on n.oid = p.pronamespace
 inner join pg_language as l on l.oid = p.prolang
-where n.nspname in ('monitoring', 'monitoring_internal');
+where n.nspname in ('monitoring', 'monitoring_internal') and p.prokind <> 'a';
 
 -- What is wrong with one function, as rows of text. An array that begins as the literal '{}' is no fault.
 create function pg_temp.faults(p_function oid, p_table oid default 0, p_old name default null, p_new name default null)

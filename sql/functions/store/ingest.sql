@@ -1,6 +1,6 @@
 -- store/ingest.sql: take samples in, keep aside what is refused.
 -- Owns resolve_series, reject_samples_at, check_batch, ingest_samples_at, ingest_samples, ingest_sample.
--- Writes metric_families, series, samples, rejected_samples, rejected_sample_totals.
+-- Writes metric_families, series, samples, late_ranges, rejected_samples, rejected_sample_totals.
 -- Concurrency: any number of ingesters; rows are written in the order of their keys.
 
 -- The series of each sample, made where new, and why a sample is refused; p_fault brings the faults known already,
@@ -161,6 +161,8 @@ begin
     if v_size = 0 then
         return v_result;
     end if;
+    -- Held before any mark is looked at: who moves one can tell when nobody is left that saw the old one.
+    perform pg_advisory_xact_lock_shared(monitoring_internal.ingest_lock_key());
     v_resolved := monitoring_internal.resolve_series(
         v_tenant_id, p_metric, p_labels, monitoring_internal.value_faults_at(p_value, p_sampled_at, p_now));
     insert into monitoring.samples (series_id, sampled_at, value)
@@ -171,6 +173,9 @@ begin
     order by sample.series_id, sample.sampled_at, sample.ordinal
     on conflict do nothing;
     get diagnostics v_result.accepted = row_count;
+    if v_result.accepted > 0 then
+        perform monitoring_internal.note_late_samples(v_resolved.series_ids, p_sampled_at);
+    end if;
     if v_result.accepted < v_size then
         v_result.rejected := monitoring_internal.reject_samples_at(
             v_tenant_id, p_metric, p_labels, p_value, p_sampled_at, v_resolved.faults, p_now);

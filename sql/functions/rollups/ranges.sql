@@ -1,0 +1,194 @@
+-- rollups/ranges.sql: which range of which level comes next, and building it.
+-- Owns next_row_bound, start_rollups, ready_rollup, next_rollup_range, make_rollup_partitions_at, build_next_range_at.
+-- Writes rollup_levels and, through others, rollups and their lineage. Concurrency: one refresher at a time.
+
+-- The first time from p_from on at which any of some tables may have rows: the start of a partition that has.
+-- Null when none has. Rows in a default partition may be of any time.
+create or replace function monitoring_internal.next_row_bound(p_tables text[], p_from timestamptz)
+returns timestamptz
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_candidate record;
+    v_has_rows boolean;
+begin
+    -- A loop, oldest first, that ends at the first partition with a row.
+    for v_candidate in
+        select bounds.partition, greatest(coalesce(bounds.lower_bound, p_from), p_from) as lower_bound
+        from unnest(p_tables) as source (name)
+        cross join lateral monitoring_internal.partition_bounds(to_regclass(source.name)) as bounds
+        where bounds.is_default or bounds.upper_bound > p_from
+        order by bounds.lower_bound nulls first
+    loop
+        execute format('select exists (select 1 from only %s)', v_candidate.partition) into v_has_rows;
+        if v_has_rows then
+            return v_candidate.lower_bound;
+        end if;
+    end loop;
+    return null;
+end;
+$$;
+
+comment on function monitoring_internal.next_row_bound(text[], timestamptz) is
+    'Start of the first partition of some tables that ends after a time and has rows, or that time; null without any.';
+
+-- Before the first range: every level begins with the day of the oldest sample. What no partition took yet is no older
+-- than ingest allows.
+create or replace function monitoring_internal.start_rollups(p_until timestamptz)
+returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+    update monitoring_internal.rollup_levels as level
+    set watermark = date_bin(
+        interval '24 hours',
+        least(p_until, case
+            when oldest.bound_at = '-infinity' then p_until - monitoring_internal.setting_interval('store.max_past')
+            else oldest.bound_at
+        end),
+        '1970-01-01 00:00Z')
+    from (select monitoring_internal.next_row_bound(array['monitoring.samples'], '-infinity')) as oldest (bound_at)
+    where level.watermark = '-infinity';
+$$;
+
+comment on function monitoring_internal.start_rollups(timestamptz) is
+    'Sets the watermarks that were never set to the day of the oldest sample.';
+
+-- The finest level that can go on, up to where it can: to the closed mark, and no further than what it is built from.
+create or replace function monitoring_internal.ready_rollup(
+    out resolution text, out width interval, out from_at timestamptz, out until_at timestamptz,
+    out is_begun boolean, out next_series_id integer, out sources text[])
+returns record
+language sql stable parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+    select level.resolution, level.width, level.watermark,
+        coalesce(level.building_until, date_bin(level.width, ready.until_at, '1970-01-01 00:00Z')),
+        level.building_until is not null, level.next_series_id, ready.sources
+    from monitoring_internal.rollup_levels as level
+    cross join monitoring_internal.rollup_closing as closing
+    cross join lateral (
+        select least(closing.closed_until, min(finer.watermark)) as until_at, array_agg(distinct used.source) as sources
+        from monitoring_internal.class_levels as used
+        left join monitoring_internal.rollup_levels as finer on finer.resolution = used.source
+        where used.resolution = level.resolution
+            and exists (
+                select 1 from monitoring.metric_families as family
+                where family.retention_class = used.retention_class
+            )
+    ) as ready
+    where date_bin(level.width, ready.until_at, '1970-01-01 00:00Z') > level.watermark
+    order by level.width
+    limit 1;
+$$;
+
+comment on function monitoring_internal.ready_rollup() is
+    'The finest level that can be built on, its watermark, up to where it can go, and what it is built from.';
+
+-- The end of the next range of a level: of an hour at most, or of one bucket. Where nothing is stored for long, as
+-- after a clock was ahead, the range is as long as that and is_empty.
+create or replace function monitoring_internal.next_rollup_range(
+    p_width interval, p_from timestamptz, p_until timestamptz, p_sources text[],
+    out until_at timestamptz, out is_empty boolean)
+returns record
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_next timestamptz;
+begin
+    until_at := least(p_until, p_from + greatest(p_width, interval '1 hour'));
+    is_empty := p_sources is null;
+    if until_at < p_until then
+        v_next := monitoring_internal.next_row_bound(
+            array(
+                select format('monitoring.%s', case when word = 'samples' then word else 'rollups_' || word end)
+                from unnest(p_sources) as word
+            ),
+            p_from);
+        if v_next is null or v_next >= until_at then
+            is_empty := true;
+            until_at := least(p_until, date_bin(p_width, coalesce(v_next, p_until), '1970-01-01 00:00Z'));
+        end if;
+    end if;
+end;
+$$;
+
+comment on function monitoring_internal.next_rollup_range(interval, timestamptz, timestamptz, text[]) is
+    'End of the next range to build from a time on, and whether nothing is stored in it.';
+
+-- Partitions of the past, when a level catches up: what maintenance keeps ready is there already.
+create or replace function monitoring_internal.make_rollup_partitions_at(
+    p_resolution text, p_from timestamptz, p_until timestamptz, p_now timestamptz)
+returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+    select monitoring_internal.create_partitions_at(policy.table_name, p_from, p_until, p_now)
+    from monitoring.partition_policies as policy
+    where policy.table_name = format('monitoring.rollups_%s', p_resolution)
+        and p_from < p_now - interval '1 day'
+        and (policy.retention is null or p_from > p_now - policy.retention);
+$$;
+
+comment on function monitoring_internal.make_rollup_partitions_at(text, timestamptz, timestamptz, timestamptz) is
+    'Makes the partitions that the rollups of a past range need.';
+
+-- Build the next part of the finest level that can go on: some series of one range.
+-- Returns null when every level is where it can be.
+create or replace function monitoring_internal.build_next_range_at(p_now timestamptz)
+returns monitoring_internal.rollup_step
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_limit constant bigint := monitoring_internal.setting_integer('store.rollup_series');
+    v_ready record;
+    v_series integer[] := '{}';
+    v_built record;
+    v_is_empty boolean := false;
+    v_step monitoring_internal.rollup_step;
+begin
+    select ready.* into v_ready from monitoring_internal.ready_rollup() as ready;
+    if v_ready.resolution is null then
+        return null;
+    end if;
+    v_step := ('build', v_ready.resolution, v_ready.from_at, v_ready.until_at, 0, null, null);
+    if not v_ready.is_begun then
+        select range.until_at, range.is_empty into v_step.until_at, v_is_empty
+        from monitoring_internal.next_rollup_range(
+            v_ready.width, v_ready.from_at, v_ready.until_at, v_ready.sources) as range;
+    end if;
+    if not v_is_empty then
+        v_series := array(
+            select level.series_id
+            from monitoring_internal.series_levels as level
+            where level.resolution = v_ready.resolution and level.series_id >= v_ready.next_series_id
+            order by level.series_id
+            limit v_limit
+        );
+    end if;
+    if v_series <> '{}' then
+        perform monitoring_internal.make_rollup_partitions_at(
+            v_ready.resolution, v_step.from_at, v_step.until_at, p_now);
+        v_built := monitoring_internal.build_ranges(
+            v_ready.resolution, v_series, array_fill(v_step.from_at, array[cardinality(v_series)]),
+            array_fill(v_step.until_at, array[cardinality(v_series)]));
+        perform monitoring_internal.record_rollup_run_at(
+            v_ready.resolution, v_step.from_at, v_step.until_at, 'schedule', v_ready.next_series_id = 0,
+            cardinality(v_series), v_built.row_count, v_built.sample_count, v_built.sources, p_now);
+        v_step.row_count := v_built.row_count;
+    end if;
+    update monitoring_internal.rollup_levels as level
+    set watermark = case when is_done then v_step.until_at else level.watermark end,
+        building_until = case when not is_done then v_step.until_at end,
+        next_series_id = case when is_done then 0 else v_series[v_limit] + 1 end
+    from (select cardinality(v_series) < v_limit) as part (is_done)
+    where level.resolution = v_ready.resolution;
+    return v_step;
+end;
+$$;
+
+comment on function monitoring_internal.build_next_range_at(timestamptz) is
+    'Builds the next part of the finest level that can go on; null when there is none.';

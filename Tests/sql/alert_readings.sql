@@ -87,6 +87,30 @@ select bag_eq($$ select rule, value from pg_temp.read('counter %') $$,
     $$ values ('counter rate', 1.0), ('counter increase', 300), ('counter restart', 430) $$,
     'rate and increase take each step that ends in the window, and a counter begun anew from zero');
 
+-- Nested windows ----------------------------------------------------------------------------------
+-- Five windows that end together, so two nests; one series is read in a short one only. (window_measures, fold_rule_steps)
+select pg_temp.rule(format('nested %s %s', a, w), jsonb_build_object('aggregate', a, 'critical_threshold', -1000, 'evaluation_window', w,
+    'metric_name', m, 'tenant_id', :'acme', 'matchers', h, 'condition_definition', '{"allow_raw_counter": true}'::jsonb)) is not null as ok
+from unnest('{2 min,3 min,5 min,8 min,10 min}'::text[]) as w,
+    (values ('requests_total', '{"host": "a"}'::jsonb), ('load', '{"host": "a"}')) as over (m, h),
+    unnest('{avg,min,max,sum,count,last,delta,stddev,increase,rate}'::text[]) as a
+where (m = 'load') = (a in ('avg', 'min', 'stddev')) \g /dev/null
+select pg_temp.rule('nested short', jsonb_build_object('aggregate', 'increase', 'critical_threshold', -1, 'evaluation_window', '2 min',
+    'metric_name', 'errors_total'));
+select monitoring_internal.refresh_rule_bindings_at('2026-05-04 12:00+00') is not null as ok \g /dev/null
+create temp table together as
+select g.rule_no, g.labels, g.value, g.sample_count, g.sampled_at, g.breached_since from monitoring_internal.read_threshold_rules_at(
+    '2026-05-04 12:00+00', array(select rule_no from monitoring.alert_rules where rule_name like 'nested %')) as g;
+select is((select count(*) from together), 51::bigint, 'rules of nested windows all find their values');
+select bag_eq('table together', $$ select g.rule_no, g.labels, g.value, g.sample_count, g.sampled_at, g.breached_since
+    from monitoring.alert_rules as r, monitoring_internal.read_threshold_rules_at('2026-05-04 12:00+00', array[r.rule_no]) as g
+    where r.rule_name like 'nested %' $$, 'each to the last bit what it finds when it is read alone');
+select bag_eq($$ select r.rule_name, round(t.value::numeric, 4) from together as t join monitoring.alert_rules as r using (rule_no)
+    where r.rule_name ~ '^nested (count|delta|increase|rate|last|short)' and r.evaluation_window in ('2 min', '8 min') $$,
+    $$ values ('nested count 2 min', 2), ('nested count 8 min', 8), ('nested delta 2 min', 60), ('nested delta 8 min', 30),
+        ('nested increase 2 min', 120), ('nested increase 8 min', 430), ('nested rate 2 min', 1), ('nested rate 8 min', 0.8958),
+        ('nested last 2 min', 310), ('nested last 8 min', 310), ('nested short', 6) $$, 'and what it should');
+
 -- Ratios ------------------------------------------------------------------------------------------
 select pg_temp.store('requests_total', '{"host": "idle"}', '{5,5,5,5,5,5,5,5,5,5,5}', :'acme');
 select pg_temp.store('errors_total', '{"host": "idle"}', '{5,5,5,5,5,5,5,5,5,5,5}', :'acme');

@@ -65,7 +65,8 @@ select
     -- None is a count too.
     rule.aggregate = 'count' or rule.group_by is not null and rule.group_aggregate = 'count' as is_counting,
     coalesce((rule.condition_definition ->> 'scale')::double precision, 1) as scale,
-    coalesce(rule.condition_definition #>> '{guard,aggregate}', 'last') as guard_aggregate,
+    array_position(place.names, rule.aggregate) as aggregate_no,
+    array_position(place.names, coalesce(rule.condition_definition #>> '{guard,aggregate}', 'last')) as guard_no,
     (rule.condition_definition #>> '{guard,at_least}')::double precision as least_activity,
     (rule.condition_definition ->> 'min_denominator')::double precision as least_divisor,
     rule.condition_type = 'threshold' and rule.group_by is null
@@ -81,7 +82,10 @@ cross join lateral (
     union all
     select null
     where state.spacing is null or state.spacing <= interval '0'
-) as expected;
+) as expected
+cross join (
+    select array['count', 'avg', 'min', 'max', 'sum', 'last', 'delta', 'stddev', 'increase', 'rate'] as names
+) as place;
 
 comment on view monitoring_internal.alert_rule_levels is
     'Rules as a reading needs them: thresholds, how many samples are expected in the window, how many are enough.';

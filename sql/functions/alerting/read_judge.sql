@@ -74,7 +74,7 @@ comment on function monitoring_internal.had_samples(integer[], timestamptz, inte
 -- Judge what was measured, and leave out what is well and was before.
 -- Too few samples are no data only where there were samples before the window: what is new is judged by what there is.
 create or replace function monitoring_internal.judge_rule_values(
-    p_values monitoring_internal.rule_value[], p_start_at timestamptz, p_end_at timestamptz)
+    p_values monitoring_internal.rule_value[], p_end_at timestamptz)
 returns setof monitoring_internal.alert_reading
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
@@ -91,7 +91,7 @@ begin
             case when judged.breached > 0 then coalesce(
                 case when level.is_plain and level.aggregate in ('avg', 'min', 'max', 'last') then
                     monitoring_internal.breach_start(
-                        found.series_ids[1], p_start_at, p_end_at, level.comparison_operator, chosen.threshold,
+                        found.series_ids[1], span.start_at, p_end_at, level.comparison_operator, chosen.threshold,
                         level.epsilon) end,
                 found.last_at) end,
             found.last_at, found.samples, found.expected, chosen.threshold,
@@ -99,16 +99,17 @@ begin
             case when judged.breached > 0 or verdict.is_missing then jsonb_build_object(
                 'metric', level.metric_name, 'aggregate', level.aggregate, 'window', level.evaluation_window,
                 'operator', level.comparison_operator, 'series', cardinality(found.series_ids),
-                'from', p_start_at, 'until', p_end_at) end
+                'from', span.start_at, 'until', p_end_at) end
         from unnest(p_values) as found
         inner join monitoring_internal.alert_rule_levels as level on level.rule_no = found.rule_no
         inner join monitoring.series as series on series.series_id = found.series_ids[1]
         inner join monitoring.tenants as tenant on tenant.tenant_id = series.tenant_id and tenant.is_active
+        cross join lateral (select p_end_at - level.evaluation_window as start_at) as span
         cross join lateral (
             select case
                 when not found.is_quiet and (found.value is null or not level.is_counting
                     and found.samples < ceil(level.min_coverage * coalesce(found.expected, 1)))
-                then monitoring_internal.had_samples(found.series_ids, p_start_at, v_forget)
+                then monitoring_internal.had_samples(found.series_ids, span.start_at, v_forget)
                 else false end as is_missing
         ) as verdict
         cross join lateral (
@@ -132,6 +133,5 @@ begin
 end;
 $$;
 
-comment on function monitoring_internal.judge_rule_values(
-    monitoring_internal.rule_value[], timestamptz, timestamptz) is
+comment on function monitoring_internal.judge_rule_values(monitoring_internal.rule_value[], timestamptz) is
     'Readings of what was measured: levels, no data, since when; only those that matter.';

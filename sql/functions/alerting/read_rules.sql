@@ -125,45 +125,49 @@ as $$
 declare
     v_rules constant integer[] := coalesce(p_rules, array(
         select rule.rule_no from monitoring.alert_rules as rule where rule.is_active));
-    v_class record;
+    v_nest record;
 begin
-    -- Few pairs: plans are kept, as planning would take longer than reading. Many: each window is planned with its
+    -- Few pairs: plans are kept, as planning would take longer than reading. Many: each nest is planned with its
     -- bounds and its numbers. The setting ends with the function.
     perform set_config('plan_cache_mode', case
         when coalesce(sum(state.series_matched), 0) > 10000 then 'force_custom_plan'
         else 'force_generic_plan' end, true)
     from monitoring.alert_rule_states as state
     where state.rule_no = any (v_rules);
-    -- A loop over windows, of which there are few.
-    for v_class in
-        select p_now - level.evaluation_delay - level.evaluation_window as start_at,
-            p_now - level.evaluation_delay as end_at,
-            array_agg(level.rule_no) filter (where level.is_plain) as plain,
-            array_agg(level.rule_no) filter (where not level.is_plain) as compound
-        from monitoring_internal.alert_rule_levels as level
-        where level.rule_no = any (v_rules) and level.condition_type in ('threshold', 'ratio')
-        group by level.evaluation_window, level.evaluation_delay
-        order by level.evaluation_window, level.evaluation_delay
+    -- A loop over nests of windows, of which there are few: three that end together are read at once.
+    for v_nest in
+        select p_now - span.evaluation_delay as end_at,
+            array_agg(distinct p_now - span.evaluation_delay - span.evaluation_window) as starts,
+            array_agg(span.rule_no) filter (where span.is_plain) as plain,
+            array_agg(span.rule_no) filter (where not span.is_plain) as compound
+        from (
+            select level.*, (dense_rank() over (
+                partition by level.evaluation_delay order by level.evaluation_window desc) - 1) / 3 as nest
+            from monitoring_internal.alert_rule_levels as level
+            where level.rule_no = any (v_rules) and level.condition_type in ('threshold', 'ratio')
+        ) as span
+        group by span.evaluation_delay, span.nest
+        order by span.evaluation_delay, span.nest
     loop
-        if v_class.plain is not null then
+        if v_nest.plain is not null then
             return query
                 select reading.*
                 from monitoring_internal.judge_rule_values(
                     array(
                         select measured
                         from monitoring_internal.measure_plain_rules(
-                            v_class.plain, v_class.start_at, v_class.end_at) as measured),
-                    v_class.start_at, v_class.end_at) as reading;
+                            v_nest.plain, v_nest.starts, v_nest.end_at) as measured),
+                    v_nest.end_at) as reading;
         end if;
-        if v_class.compound is not null then
+        if v_nest.compound is not null then
             return query
                 select reading.*
                 from monitoring_internal.judge_rule_values(
                     array(
                         select measured
                         from monitoring_internal.measure_compound_rules(
-                            v_class.compound, v_class.start_at, v_class.end_at) as measured),
-                    v_class.start_at, v_class.end_at) as reading;
+                            v_nest.compound, v_nest.starts, v_nest.end_at) as measured),
+                    v_nest.end_at) as reading;
         end if;
     end loop;
     return query select reading.* from monitoring_internal.read_absence_rules_at(p_now, v_rules) as reading;

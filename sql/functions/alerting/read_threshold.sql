@@ -1,11 +1,32 @@
--- alerting/read_threshold.sql: what the rules of one window measure.
--- Owns fold_rule_series, measure_plain_rules, measure_compound_rules. Writes nothing.
--- Any number of callers at once. Rules of one window share one look at each series, whatever their aggregates.
+-- alerting/read_threshold.sql: what the samples of series come to in nested windows.
+-- Owns window_measures, fold_rule_series, fold_rule_steps. Writes nothing.
+-- Any number of callers at once. Rules share one look at each series, whatever their windows and aggregates.
 
--- Fold the samples of every series that rules read, in a window. One look-up a series by the key of samples, whose
--- cost does not depend on how full a day's partition is.
+-- What a window of a series comes to, in the order of alert_rule_levels.aggregate_no: count, avg, min, max, sum, last,
+-- delta, stddev, increase, rate. The window is the last p_samples of the p_read points.
+create or replace function monitoring_internal.window_measures(
+    p_points double precision[], p_read bigint, p_samples bigint, p_mean double precision, p_least double precision,
+    p_most double precision, p_total double precision, p_deviation double precision, p_increase double precision,
+    p_span interval)
+returns double precision[]
+language sql immutable parallel safe
+begin atomic
+    select array[
+        p_samples, p_mean, p_least, p_most, p_total, case when p_samples > 0 then p_points[p_read] end,
+        p_points[p_read] - p_points[p_read - p_samples + 1], p_deviation, p_increase,
+        p_increase / nullif(extract(epoch from p_span), 0)::double precision];
+end;
+
+comment on function monitoring_internal.window_measures(
+    double precision[], bigint, bigint, double precision, double precision, double precision, double precision,
+    double precision, double precision, interval) is
+    'What a window of a series comes to: count, avg, min, max, sum, last, delta, stddev, increase, rate.';
+
+-- Fold the samples of every series that rules read, in up to three windows that end together, the longest first. One
+-- look-up a series by the key of samples, whose cost does not depend on how full a day's partition is. What a window
+-- comes to does not depend on which others are read beside it: a replay of one rule finds the same.
 create or replace function monitoring_internal.fold_rule_series(
-    p_rules integer[], p_start_at timestamptz, p_end_at timestamptz)
+    p_rules integer[], p_starts timestamptz[], p_end_at timestamptz)
 returns setof monitoring_internal.sample_fold
 language plpgsql stable parallel restricted rows 100000
 set search_path = pg_catalog, pg_temp
@@ -15,173 +36,113 @@ set enable_bitmapscan = off
 set enable_seqscan = off
 as $$
 declare
-    -- A step belongs to the window it ends in: it may have begun one distance before.
-    v_before constant timestamptz := p_start_at - coalesce((
-        select 1.5 * max(level.spacing) from monitoring_internal.alert_rule_levels as level
-        where level.rule_no = any (p_rules) and level.is_stepwise), '0');
+    v_1 constant timestamptz := p_starts[1];
+    -- No sample lies in a window that is not asked for.
+    v_2 constant timestamptz := coalesce(p_starts[2], 'infinity');
+    v_3 constant timestamptz := coalesce(p_starts[3], 'infinity');
 begin
     return query
-        select wanted.series_id, basic.samples, basic.mean, basic.least, basic.most, basic.total, basic.deviation,
-            basic.first, basic.last, step.increase, step.seconds::double precision, basic.last_at
+        select wanted.series_id, read.last_at, array[
+            monitoring_internal.window_measures(
+                points, n_1, n_1, mean_1, least_1, most_1, total_1, deviation_1, step.rise[1], step.spans[1]),
+            monitoring_internal.window_measures(
+                points, n_1, n_2, mean_2, least_2, most_2, total_2, deviation_2, step.rise[2], step.spans[2]),
+            monitoring_internal.window_measures(
+                points, n_1, n_3, mean_3, least_3, most_3, total_3, deviation_3, step.rise[3], step.spans[3])]
         from (
-            select binding.series_id, bool_or(rule.is_stepwise) as is_stepwise
+            select binding.series_id, p_end_at - max(rule.evaluation_window) as from_at
             from monitoring.alert_bindings as binding
-            inner join monitoring_internal.alert_rule_levels as rule on rule.rule_no = binding.rule_no
+            inner join monitoring.alert_rules as rule on rule.rule_no = binding.rule_no
             where rule.rule_no = any (p_rules)
             group by binding.series_id
             order by binding.series_id -- Neighbours share pages: so it takes half the time.
         ) as wanted
         cross join lateral (
-            select count(*)::integer as samples, avg(sample.value) as mean, min(sample.value) as least,
-                max(sample.value) as most, sum(sample.value) as total, stddev_pop(sample.value) as deviation,
-                (array_agg(sample.value))[1] as first, (array_agg(sample.value))[count(*)] as last,
-                max(sample.sampled_at) as last_at
+            select array_agg(v) as points, max(at) as last_at, count(*) as n_1, avg(v) as mean_1, min(v) as least_1,
+                max(v) as most_1, sum(v) as total_1, stddev_pop(v) as deviation_1,
+                count(*) filter (where is_2) as n_2, avg(v) filter (where is_2) as mean_2,
+                min(v) filter (where is_2) as least_2, max(v) filter (where is_2) as most_2,
+                sum(v) filter (where is_2) as total_2, stddev_pop(v) filter (where is_2) as deviation_2,
+                count(*) filter (where is_3) as n_3, avg(v) filter (where is_3) as mean_3,
+                min(v) filter (where is_3) as least_3, max(v) filter (where is_3) as most_3,
+                sum(v) filter (where is_3) as total_3, stddev_pop(v) filter (where is_3) as deviation_3
             from (
-                select point.value, point.sampled_at
+                select point.value as v, point.sampled_at as at, point.sampled_at > v_2 as is_2,
+                    point.sampled_at > v_3 as is_3
                 from monitoring_internal.sample_points as point
-                where point.series_id = wanted.series_id
-                    and point.sampled_at > p_start_at and point.sampled_at <= p_end_at
-                order by point.sampled_at
-            ) as sample
-        ) as basic
-        left join lateral (
-            select
-                coalesce(sum(case
-                    when walk.value >= walk.value_before then walk.value - walk.value_before
-                    when walk.value_before is not null then walk.value -- It began anew, from zero.
-                end), 0) as increase,
-                extract(epoch from max(walk.sampled_at) - min(coalesce(walk.before_at, walk.sampled_at))) as seconds
-            from (
-                select point.*, lag(point.value) over in_order as value_before,
-                    lag(point.sampled_at) over in_order as before_at
-                from monitoring_internal.sample_points as point
-                where point.series_id = wanted.series_id
-                    and point.sampled_at > v_before and point.sampled_at <= p_end_at and wanted.is_stepwise
-                window in_order as (order by point.sampled_at)
-            ) as walk
-            where walk.sampled_at > p_start_at
-        ) as step on true;
+                where point.series_id = wanted.series_id and point.sampled_at > wanted.from_at
+                    and point.sampled_at > v_1 and point.sampled_at <= p_end_at
+                order by point.sampled_at) as sample
+        ) as read
+        left join monitoring_internal.fold_rule_steps(p_rules, p_starts, p_end_at) as step
+            on step.series_id = wanted.series_id;
 end;
 $$;
 
-comment on function monitoring_internal.fold_rule_series(integer[], timestamptz, timestamptz) is
-    'What the samples of each series that rules read come to in a window; counters begun anew are seen through.';
+comment on function monitoring_internal.fold_rule_series(integer[], timestamptz[], timestamptz) is
+    'What the samples of each series that rules read come to in nested windows.';
 
--- Threshold rules whose label sets are single series: the many. Of the healthy only those that were not are returned.
-create or replace function monitoring_internal.measure_plain_rules(
-    p_rules integer[], p_start_at timestamptz, p_end_at timestamptz)
-returns setof monitoring_internal.rule_value
-language plpgsql stable parallel restricted
-set search_path = pg_catalog, pg_temp
-set jit = off
-set work_mem = '128MB'
-as $$
-begin
-    return query
-        with rule as materialized (
-            select level.* from monitoring_internal.alert_rule_levels as level where level.rule_no = any (p_rules)
-        ),
-        pair as (
-            select binding.rule_no, binding.label_key, binding.series_id, fold.samples, fold.last_at,
-                rule.comparison_operator, rule.warning_threshold, rule.critical_threshold, rule.mildest_threshold,
-                rule.epsilon, rule.expected_count, rule.minimum_count, rule.aggregate,
-                case rule.aggregate
-                    when 'avg' then fold.mean
-                    when 'max' then fold.most
-                    when 'min' then fold.least
-                    when 'last' then fold.last
-                    when 'sum' then fold.total
-                    when 'count' then fold.samples
-                    when 'rate' then fold.increase / nullif(fold.seconds, 0)
-                    when 'increase' then fold.increase
-                    when 'delta' then fold.last - fold.first
-                    else fold.deviation
-                end as value
-            from monitoring.alert_bindings as binding
-            inner join rule on rule.rule_no = binding.rule_no
-            inner join monitoring_internal.fold_rule_series(p_rules, p_start_at, p_end_at) as fold
-                on fold.series_id = binding.series_id
-        )
-        select pair.rule_no, pair.label_key, array[pair.series_id], pair.value, pair.samples, pair.expected_count,
-            pair.last_at, false
-        from pair
-        where case pair.comparison_operator
-                when 'gt' then pair.value > pair.mildest_threshold
-                when 'lt' then pair.value < pair.mildest_threshold
-                when 'gte' then pair.value >= pair.mildest_threshold
-                when 'lte' then pair.value <= pair.mildest_threshold
-                else monitoring_internal.alert_level(
-                    pair.value, pair.comparison_operator, pair.warning_threshold, pair.critical_threshold,
-                    pair.epsilon) > 0
-            end
-            or pair.samples < pair.minimum_count or pair.value is null
-            or (pair.rule_no, pair.label_key) in (
-                select condition.rule_no, condition.label_key from monitoring.alert_conditions as condition);
-end;
-$$;
-
-comment on function monitoring_internal.measure_plain_rules(integer[], timestamptz, timestamptz) is
-    'What rules found for the series that breach, that lack samples, or that were not well before.';
-
--- Rules over groups, ratios, and rules with a guard.
-create or replace function monitoring_internal.measure_compound_rules(
-    p_rules integer[], p_start_at timestamptz, p_end_at timestamptz)
-returns setof monitoring_internal.rule_value
-language plpgsql stable parallel restricted
+-- By how much the counters among these series rose in the same windows, and in what time. A step belongs to the window
+-- it ends in: it may have begun one distance before.
+create or replace function monitoring_internal.fold_rule_steps(
+    p_rules integer[], p_starts timestamptz[], p_end_at timestamptz)
+returns table (series_id integer, rise double precision[], spans interval[])
+language plpgsql stable parallel restricted rows 10000
 set search_path = pg_catalog, pg_temp
 set jit = off
 set work_mem = '64MB'
+set enable_bitmapscan = off
+set enable_seqscan = off
 as $$
+declare
+    v_1 constant timestamptz := p_starts[1];
+    v_2 constant timestamptz := coalesce(p_starts[2], 'infinity');
+    v_3 constant timestamptz := coalesce(p_starts[3], 'infinity');
+    v_from timestamptz;
+    v_stepwise integer[];
 begin
+    select v_1 - coalesce(1.5 * max(level.spacing), '0'), array_agg(level.rule_no) into v_from, v_stepwise
+    from monitoring_internal.alert_rule_levels as level
+    where level.rule_no = any (p_rules) and level.is_stepwise;
+    if v_stepwise is null then
+        return;
+    end if;
     return query
-        with rule as materialized (
-            select level.* from monitoring_internal.alert_rule_levels as level where level.rule_no = any (p_rules)
-        ),
-        part as (
-            select binding.rule_no, binding.label_key, binding.operand, fold.series_id, fold.samples, fold.last_at,
-                case case binding.operand when 2 then rule.guard_aggregate else rule.aggregate end
-                    when 'avg' then fold.mean
-                    when 'max' then fold.most
-                    when 'min' then fold.least
-                    when 'last' then fold.last
-                    when 'sum' then fold.total
-                    when 'count' then fold.samples
-                    when 'rate' then fold.increase / nullif(fold.seconds, 0)
-                    when 'increase' then fold.increase
-                    when 'delta' then fold.last - fold.first
-                    else fold.deviation
-                end as value
+        select wanted.series_id, walked.rise, walked.spans
+        from (
+            select binding.series_id, p_end_at - max(rule.evaluation_window) as from_at,
+                coalesce(1.5 * max(state.spacing), '0') as distance
             from monitoring.alert_bindings as binding
-            inner join rule on rule.rule_no = binding.rule_no
-            inner join monitoring_internal.fold_rule_series(p_rules, p_start_at, p_end_at) as fold
-                on fold.series_id = binding.series_id
-        ),
-        label_set as (
-            select part.rule_no, part.label_key,
-                array_agg(part.series_id) filter (where part.operand = 0) as series_ids,
-                avg(part.value) filter (where part.operand = 0) as mean,
-                min(part.value) filter (where part.operand = 0) as least,
-                max(part.value) filter (where part.operand = 0) as most,
-                sum(part.value) filter (where part.operand = 0) as total,
-                (count(*) filter (where part.operand = 0 and part.samples > 0))::integer as live,
-                coalesce(sum(part.samples) filter (where part.operand = 0), 0)::integer as samples,
-                sum(part.value) filter (where part.operand = 1) as divisor,
-                sum(part.value) filter (where part.operand = 2) as guard,
-                max(part.last_at) filter (where part.operand = 0) as last_at
-            from part
-            group by part.rule_no, part.label_key
-        )
-        select label_set.rule_no, label_set.label_key, label_set.series_ids,
-            monitoring_internal.combine_label_set(
-                rule.condition_type, rule.group_aggregate, label_set.mean, label_set.least, label_set.most,
-                label_set.total, label_set.live, label_set.divisor, rule.scale),
-            label_set.samples, rule.expected_count * greatest(label_set.live, 1), label_set.last_at,
-            coalesce(rule.least_activity is not null and coalesce(label_set.guard < rule.least_activity, true), false)
-                or coalesce(label_set.divisor < rule.least_divisor, false)
-        from label_set
-        inner join rule on rule.rule_no = label_set.rule_no;
+            inner join monitoring.alert_rules as rule on rule.rule_no = binding.rule_no
+            inner join monitoring.alert_rule_states as state on state.rule_no = binding.rule_no
+            where rule.rule_no = any (v_stepwise)
+            group by binding.series_id
+            order by binding.series_id
+        ) as wanted
+        cross join lateral (
+            select array[
+                    coalesce(sum(step) filter (where at > v_1 and before_at > v_1 - distance), 0),
+                    coalesce(sum(step) filter (where at > v_2 and before_at > v_2 - distance), 0),
+                    coalesce(sum(step) filter (where at > v_3 and before_at > v_3 - distance), 0)] as rise,
+                array[
+                    max(at) - min(case when before_at > v_1 - distance then before_at else at end)
+                        filter (where at > v_1),
+                    max(at) - min(case when before_at > v_2 - distance then before_at else at end)
+                        filter (where at > v_2),
+                    max(at) - min(case when before_at > v_3 - distance then before_at else at end)
+                        filter (where at > v_3)] as spans
+            from (
+                select point.sampled_at as at, lag(point.sampled_at) over in_order as before_at,
+                    -- What is less than before began anew, from zero.
+                    point.value - case when point.value >= lag(point.value) over in_order
+                        then lag(point.value) over in_order else 0 end as step
+                from monitoring_internal.sample_points as point
+                where point.series_id = wanted.series_id and point.sampled_at > wanted.from_at - wanted.distance
+                    and point.sampled_at > v_from and point.sampled_at <= p_end_at
+                window in_order as (order by point.sampled_at)) as walk
+        ) as walked;
 end;
 $$;
 
-comment on function monitoring_internal.measure_compound_rules(integer[], timestamptz, timestamptz) is
-    'What rules over groups, ratios and rules with a guard found for their label sets.';
+comment on function monitoring_internal.fold_rule_steps(integer[], timestamptz[], timestamptz) is
+    'By how much counters rose in each window, and in what time; those begun anew are seen through.';

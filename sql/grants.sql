@@ -141,7 +141,8 @@ grant insert (batch_id, metric, labels, value, sampled_at, tenant_id) on monitor
     monitoring_admin, monitoring_service, monitoring_collector;
 grant execute on function monitoring.discard_staged() to monitoring_admin, monitoring_service;
 grant select on
-    monitoring.metric_samples, monitoring.latest_samples, monitoring.rejected_sample_counts to
+    monitoring.metric_samples, monitoring.latest_samples, monitoring.rejected_sample_counts,
+    monitoring.metric_cardinality to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 
 grant select on monitoring.retention_classes, monitoring.rollup_runs, monitoring.rollup_status to
@@ -153,6 +154,29 @@ grant execute on function monitoring_internal.rollup_progress() to
 grant execute on function monitoring_internal.refresh_next_rollup(integer, bigint) to
     monitoring_admin, monitoring_service;
 grant execute on function monitoring.rebuild_rollups(timestamptz, timestamptz) to monitoring_admin;
+
+
+-- wide names --------------------------------------------------------------------------------------
+-- The views are the owner's and ask for the tenant; credentials of platforms are shown to nobody.
+grant select on
+    monitoring.performance_metrics, monitoring.platform_metrics, monitoring.usage_metrics, monitoring.system_metrics,
+    monitoring.application_metrics to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant insert on
+    monitoring.performance_metrics, monitoring.platform_metrics, monitoring.usage_metrics, monitoring.system_metrics,
+    monitoring.application_metrics to
+    monitoring_admin, monitoring_service, monitoring_collector;
+grant select (platform_id, tenant_id, platform_name, display_name, category, api_endpoint, api_version, auth_method,
+    rate_limits, collection_config, priority, is_active, created_at, updated_at) on monitoring.platforms to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant insert, update, delete on monitoring.platforms to monitoring_admin;
+grant select on monitoring.metric_definitions, monitoring.systems to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant select on monitoring.systems to monitoring_collector;
+grant insert, update, delete on monitoring.metric_definitions, monitoring.systems to monitoring_admin;
+grant execute on function
+    monitoring.search_platform_metrics(jsonb, timestamptz, timestamptz, integer) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 
 
 -- collect -----------------------------------------------------------------------------------------

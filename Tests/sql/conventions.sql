@@ -84,7 +84,7 @@ select is_empty(
         where relkind in ('r', 'p') and atttypid = 'timestamptz'::regtype
             and attname !~ '(_at|_until|_after|_since|_start|slot)$'
             -- Names that users know from elsewhere.
-            and attname not in ('last_triggered', 'watermark') $$,
+            and attname not in ('last_triggered', 'last_seen', 'watermark') $$,
     'a column that holds a time is called so');
 select is_empty(
     $$ select name from our_columns

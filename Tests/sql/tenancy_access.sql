@@ -129,6 +129,17 @@ insert into monitoring.dead_letters (delivery_id, message_id, message_created_at
 select d.delivery_id, d.message_id, now(), d.tenant_id, d.destination_id, 'test', 1, 'expired', now()
 from monitoring.deliveries as d;
 
+-- Each tenant has a platform, a machine, and rows under each wide name.
+insert into monitoring.platform_metrics (platform, metric_type, value, tenant_id)
+select 'seeded', 'seeded_likes', 1, t.tenant_id from monitoring.tenants as t where not t.is_system;
+insert into monitoring.systems (tenant_id, hostname)
+select t.tenant_id, 'seeded' from monitoring.tenants as t where not t.is_system;
+insert into monitoring.usage_metrics (system_id, cpu_percent) select s.system_id, 1 from monitoring.systems as s;
+insert into monitoring.system_metrics (host_id, metric_type, value, tenant_id)
+select 'seeded', 'cpu', 1, t.tenant_id from monitoring.tenants as t where not t.is_system;
+insert into monitoring.application_metrics (service_id, metric_name, value, tenant_id)
+select 'seeded', 'throughput', 1, t.tenant_id from monitoring.tenants as t where not t.is_system;
+
 -- What keeps the alerts of each tenant quiet.
 insert into monitoring.business_hours (tenant_id, weekday, from_time, to_time)
 select t.tenant_id, 1, '09:00', '17:00' from monitoring.tenants as t where not t.is_system;
@@ -292,7 +303,7 @@ select is(
     'a role without a grant holds nothing');
 select is(
     (select string_agg(distinct relation, '; ') from holding
-     where relation in ('monitoring.samples', 'monitoring_internal.staged_samples') and 'select' = any (privileges)), null,
+     where relation in ('monitoring.samples', 'monitoring.sample_details', 'monitoring_internal.staged_samples') and 'select' = any (privileges)), null,
     'samples and their staging are granted to no reader');
 select is(
     (select string_agg(relation || ' by ' || role_name, '; ') from holding

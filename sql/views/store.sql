@@ -100,3 +100,31 @@ comment on column monitoring.rejected_sample_counts.reason is 'Why they were ref
 comment on column monitoring.rejected_sample_counts.rejected_total is 'How many ever; only grows.';
 comment on column monitoring.rejected_sample_counts.last_rejected_at is 'When one was refused last.';
 comment on column monitoring.rejected_sample_counts.rejected_last_hour is 'How many in the last hour.';
+
+create or replace view monitoring.metric_cardinality with (security_invoker = true) as
+select
+    counted.tenant_id,
+    family.name as metric,
+    counted.series_count,
+    bound.series_limit,
+    counted.series_count::double precision / bound.series_limit as used
+from (
+    select series.tenant_id, series.metric_family_id, count(*) as series_count
+    from monitoring.series as series
+    group by series.tenant_id, series.metric_family_id
+) as counted
+inner join monitoring.metric_families as family on family.metric_family_id = counted.metric_family_id
+cross join (
+    select setting.value::bigint as series_limit
+    from monitoring.settings as setting
+    where setting.name = 'store.max_series_per_metric'
+) as bound;
+
+comment on view monitoring.metric_cardinality is
+    'How many series each metric of each tenant has, and how much of store.max_series_per_metric that is: beyond it, '
+    'samples of new series are refused.';
+comment on column monitoring.metric_cardinality.tenant_id is 'The tenant.';
+comment on column monitoring.metric_cardinality.metric is 'Metric name.';
+comment on column monitoring.metric_cardinality.series_count is 'How many series it has.';
+comment on column monitoring.metric_cardinality.series_limit is 'How many it may have.';
+comment on column monitoring.metric_cardinality.used is 'The share of that: 1 when it is full.';

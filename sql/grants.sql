@@ -179,6 +179,21 @@ grant execute on function
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 
 
+-- packing -----------------------------------------------------------------------------------------
+-- Blocks, times and late samples are granted to no reader, as samples are not. What unpacks them is arithmetic.
+grant execute on procedure
+    monitoring.pack_samples(), monitoring_internal.pack_samples_at(timestamptz) to monitoring_admin, monitoring_service;
+grant execute on function monitoring_internal.pack_next() to monitoring_admin, monitoring_service;
+grant execute on function
+    monitoring_internal.block_time(double precision, integer, integer, bigint, bigint, bigint[], varbit),
+    monitoring_internal.block_value(
+        smallint, integer, double precision, double precision, integer, bigint, integer[], bigint[], varbit, integer[],
+        double precision[]) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant select on monitoring.packed_periods to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+
+
 -- collect -----------------------------------------------------------------------------------------
 grant select on
     monitoring.collectors, monitoring.collector_needs, monitoring.collector_queries, monitoring.collector_columns,

@@ -3,14 +3,22 @@
 -- are barriers, so that no condition of the reader's runs on rows before that.
 
 create or replace view monitoring_internal.sample_points as
-select sample.series_id, sample.sampled_at, sample.value
-from monitoring.samples as sample;
+select sample.series_id, sample.sampled_at, sample.value, date_trunc('day', sample.sampled_at, 'UTC') as period_at
+from monitoring.samples as sample
+where sample.sampled_at >= (select state.packed_until from monitoring_internal.packing_state as state)
+union all
+select point.series_id, point.sampled_at, point.value, point.period_at
+from monitoring_internal.block_points as point
+union all
+select late.series_id, late.sampled_at, late.value, date_trunc('day', late.sampled_at, 'UTC')
+from monitoring.late_samples as late;
 
 comment on view monitoring_internal.sample_points is
     'Every stored sample by its series, without regard to tenants. For functions of the owner; granted to nobody.';
 comment on column monitoring_internal.sample_points.series_id is 'The series, of monitoring.series.';
 comment on column monitoring_internal.sample_points.sampled_at is 'When it was measured.';
 comment on column monitoring_internal.sample_points.value is 'The value.';
+comment on column monitoring_internal.sample_points.period_at is 'Start of its day (UTC).';
 
 create or replace view monitoring.metric_samples with (security_barrier = true) as
 select
@@ -19,10 +27,17 @@ select
     family.kind,
     series.labels,
     sample.sampled_at,
-    sample.value
-from monitoring_internal.sample_points as sample
-inner join monitoring.series as series on series.series_id = sample.series_id
+    sample.value,
+    sample.period_at
+from monitoring.series as series
 inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
+-- Lateral: no join looks into blocks series by series.
+cross join lateral (
+    select point.sampled_at, point.value, point.period_at
+    from monitoring_internal.sample_points as point
+    where point.series_id = series.series_id
+    offset 0
+) as sample
 where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]);
 
 comment on view monitoring.metric_samples is

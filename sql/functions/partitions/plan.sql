@@ -146,7 +146,8 @@ $$;
 comment on function monitoring_internal.newest_row_bound(text) is
     'End of a table''s newest partition that holds rows, or null.';
 
--- Partitions that ended longer ago than the retention, and whether a hold still keeps them.
+-- Partitions that ended longer ago than the retention, or that were released since something else has their rows; and
+-- whether a hold still keeps them.
 create or replace function monitoring_internal.expired_partitions_at(p_table text, p_now timestamptz)
 returns table (partition regclass, lower_bound timestamptz, upper_bound timestamptz, held_by text)
 language sql stable parallel unsafe
@@ -172,7 +173,8 @@ as $$
     ) as newest
     where policy.table_name = p_table
         and not bounds.is_default
-        and bounds.upper_bound <= newest.reference_at - policy.retention
+        and (bounds.upper_bound <= newest.reference_at - policy.retention
+            or bounds.upper_bound <= policy.released_until)
     order by bounds.upper_bound;
 $$;
 

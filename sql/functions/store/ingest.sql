@@ -154,6 +154,7 @@ declare
     v_size constant bigint := cardinality(p_metric);
     v_tenant_id constant uuid := coalesce(p_tenant_id, monitoring.system_tenant_id());
     v_resolved record;
+    v_raw_from timestamptz;
     v_result monitoring.ingest_result := (0, 0, 0);
 begin
     perform monitoring_internal.check_batch(p_metric, p_labels, p_value, p_sampled_at);
@@ -163,16 +164,27 @@ begin
     end if;
     -- Held before any mark is looked at: who moves one can tell when nobody is left that saw the old one.
     perform pg_advisory_xact_lock_shared(monitoring_internal.ingest_lock_key());
+    v_raw_from := monitoring_internal.current_raw_from();
     v_resolved := monitoring_internal.resolve_series(
         v_tenant_id, p_metric, p_labels, monitoring_internal.value_faults_at(p_value, p_sampled_at, p_now));
     insert into monitoring.samples (series_id, sampled_at, value)
     select sample.series_id, sample.sampled_at, sample.value
     from unnest(v_resolved.series_ids, p_sampled_at, p_value, v_resolved.faults)
         with ordinality as sample (series_id, sampled_at, value, fault, ordinal)
-    where sample.fault is null
+    where sample.fault is null and sample.sampled_at >= v_raw_from
     order by sample.series_id, sample.sampled_at, sample.ordinal
     on conflict do nothing;
     get diagnostics v_result.accepted = row_count;
+    if v_raw_from > any (p_sampled_at) then
+        v_result.accepted := v_result.accepted + monitoring_internal.store_late_samples(
+            array(
+                select case when sample.fault is null then sample.series_id end
+                from unnest(v_resolved.series_ids, v_resolved.faults)
+                    with ordinality as sample (series_id, fault, ordinal)
+                order by sample.ordinal
+            ),
+            p_sampled_at, p_value, v_raw_from);
+    end if;
     if v_result.accepted > 0 then
         perform monitoring_internal.note_late_samples(v_resolved.series_ids, p_sampled_at);
     end if;

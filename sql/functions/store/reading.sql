@@ -1,0 +1,72 @@
+-- store/reading.sql: where samples are read, whatever form they have.
+-- Owns packed_until, raw_from, read_points. Writes nothing.
+-- Any number of callers at once; each reads one snapshot, in which a day is in samples or in blocks, never both.
+
+-- Before this, samples are in blocks (and late_samples).
+create or replace function monitoring_internal.packed_until()
+returns timestamptz
+language sql stable parallel safe
+begin atomic
+    select state.packed_until from monitoring_internal.packing_state as state;
+end;
+
+comment on function monitoring_internal.packed_until() is
+    'Days before this are read from blocks and late_samples, all others from samples; -infinity before the first.';
+
+-- From this on, monitoring_internal.raw_points has everything. Later than packed_until() while a day is being packed.
+create or replace function monitoring_internal.raw_from()
+returns timestamptz
+language sql stable parallel safe
+begin atomic
+    select state.closed_until from monitoring_internal.packing_state as state;
+end;
+
+comment on function monitoring_internal.raw_from() is
+    'From this time on raw_points has every sample; before it, use read_points().';
+
+-- Every sample of some series in [from, until), whatever form it has. A window from raw_from() on touches no block, and
+-- of equal steps only those of the window are unpacked. Inlined where it is called, so that it costs no more than its
+-- tables.
+create or replace function monitoring_internal.read_points(
+    p_series integer[], p_from timestamptz, p_until timestamptz)
+returns table (series_id integer, sampled_at timestamptz, value double precision)
+language sql stable parallel safe
+begin atomic
+    select stored.series_id, stored.sampled_at, stored.value
+    from monitoring.samples as stored
+    where stored.series_id = any (p_series)
+        and stored.sampled_at >= p_from and stored.sampled_at < p_until
+        and stored.sampled_at >= (select state.packed_until from monitoring_internal.packing_state as state)
+    union all
+    select point.series_id, point.sampled_at, point.value
+    from (
+        select item.series_id, item.time_bit_width = 0 and item.time_slope > 0 as is_sliced,
+            monitoring_internal.block_time(item.start, item.number, item.time_bit_width, item.time_unit,
+                item.time_slope, item.time_bases, item.time_bits) as sampled_at,
+            monitoring_internal.block_value(item.encoding, item.number, item.value_min, item.divisor, item.bit_width,
+                item.slope, item.bases, item.wide_bases, item.bits, item.starts, item.value_list) as value
+        from (
+            select block.*, generate_series(
+                case when block.time_bit_width = 0 and block.time_slope > 0 then greatest(0, ceil(
+                    (round(date_part('epoch', p_from) * 1000000) - block.first)
+                    / (block.time_unit * block.time_slope)))::integer else 0 end,
+                case when block.time_bit_width = 0 and block.time_slope > 0 then least(block.sample_count, ceil(
+                    (round(date_part('epoch', p_until) * 1000000) - block.first)
+                    / (block.time_unit * block.time_slope)))::integer else block.sample_count end - 1) as number
+            from monitoring_internal.open_blocks as block
+            where block.series_id = any (p_series)
+                and block.period_at > p_from - interval '24 hours' and block.period_at < p_until
+                and p_from < (select state.packed_until from monitoring_internal.packing_state as state)
+        ) as item
+    ) as point
+    where point.is_sliced or point.sampled_at >= p_from and point.sampled_at < p_until
+    union all
+    select late.series_id, late.sampled_at, late.value
+    from monitoring.late_samples as late
+    where late.series_id = any (p_series)
+        and late.sampled_at >= p_from and late.sampled_at < p_until
+        and p_from < (select state.closed_until from monitoring_internal.packing_state as state);
+end;
+
+comment on function monitoring_internal.read_points(integer[], timestamptz, timestamptz) is
+    'Every sample of some series from one time to before another, from samples, blocks and late_samples, in no order.';

@@ -358,12 +358,17 @@ select is(
         -- Reading as of a time, with one's own rights, harms nobody.
         and (prosecdef or provolatile = 'v')
         -- Takes null from them: with a time it calls what only the owner may (the next test).
-        and function <> 'monitoring_internal.maintain_partitions_at(timestamp with time zone)'), null,
+        and function not in (
+            'monitoring_internal.maintain_partitions_at(timestamp with time zone)',
+            'monitoring_internal.pack_samples_at(timestamp with time zone)')), null,
     'forms that take the time are the owner''s alone');
 set local role monitoring_service;
 select throws_ok(
     $$ call monitoring_internal.maintain_partitions_at(now() + interval '100 years') $$, '42501', null,
     'the service cannot maintain partitions as of another time');
+select throws_ok(
+    $$ call monitoring_internal.pack_samples_at(now() + interval '100 years') $$, '42501', null,
+    'nor pack samples as of another time');
 reset role;
 
 select * from finish();

@@ -117,7 +117,7 @@ with recent as (
     from monitoring.series as series
     inner join monitoring.metric_families as family
         on family.metric_family_id = series.metric_family_id and family.kind in ('gauge', 'unknown')
-    inner join monitoring_internal.sample_points as sample on sample.series_id = series.series_id
+    inner join monitoring_internal.raw_points as sample on sample.series_id = series.series_id
     where sample.sampled_at > now() - interval '15 minutes'
         and series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
     group by series.tenant_id, series.metric_family_id
@@ -128,7 +128,7 @@ with recent as (
         on family.metric_family_id = series.metric_family_id and family.kind in ('gauge', 'unknown')
     cross join lateral (
         select sample.sampled_at
-        from monitoring_internal.sample_points as sample
+        from monitoring_internal.raw_points as sample
         where sample.series_id = series.series_id and sample.sampled_at > now() - interval '1 day'
         order by sample.sampled_at desc
         limit 1

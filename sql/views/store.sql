@@ -31,12 +31,13 @@ select
     sample.period_at
 from monitoring.series as series
 inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
--- Lateral: no join looks into blocks series by series.
+-- Series by series: a join could not look into blocks so, and the empty part keeps the planner from making it one.
 cross join lateral (
     select point.sampled_at, point.value, point.period_at
     from monitoring_internal.sample_points as point
     where point.series_id = series.series_id
-    offset 0
+    union all
+    select null, null, null where false
 ) as sample
 where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]);
 
@@ -48,6 +49,8 @@ comment on column monitoring.metric_samples.kind is 'counter, gauge, histogram, 
 comment on column monitoring.metric_samples.labels is 'Labels, an object of texts.';
 comment on column monitoring.metric_samples.sampled_at is 'When it was measured.';
 comment on column monitoring.metric_samples.value is 'The value, in the family''s unit.';
+comment on column monitoring.metric_samples.period_at is
+    'Start of its day (UTC). Ask for it too where you ask for old times: by it packed days are left out unread.';
 
 -- One look-up a series from the newest end of the primary key, whatever the interval and the staleness.
 -- The later bound keeps the partitions ahead out. It is written "<= any" because the planner takes a pair of plain
@@ -58,16 +61,18 @@ select
     family.metric_family_id,
     family.name as metric,
     series.labels,
-    latest.sampled_at,
-    latest.value,
+    case when older.sampled_at > recent.sampled_at or recent.sampled_at is null
+        then older.sampled_at else recent.sampled_at end as sampled_at,
+    case when older.sampled_at > recent.sampled_at or recent.sampled_at is null
+        then older.value else recent.value end as value,
     series.series_id,
     series.label_text,
     series.server
 from monitoring.series as series
 inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
-cross join lateral (
+left join lateral (
     select sample.sampled_at, sample.value
-    from monitoring_internal.sample_points as sample
+    from monitoring_internal.raw_points as sample
     where sample.series_id = series.series_id
         and sample.sampled_at > now() - coalesce(
             family.stale_after, (select monitoring_internal.setting_interval('store.stale_after')))
@@ -75,8 +80,45 @@ cross join lateral (
             array[(select now() + monitoring_internal.setting_interval('store.max_future'))])
     order by sample.sampled_at desc
     limit 1
-) as latest
-where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]);
+) as recent on true
+-- Only where a series without samples of these days may still be current: the last of its last block, or a late one.
+left join lateral (
+    select newest.sampled_at, newest.value
+    from (
+        (
+            select
+                monitoring_internal.block_time(block.start, block.sample_count - 1, block.time_bit_width,
+                    block.time_unit, block.time_slope, block.time_bases, block.time_bits) as sampled_at,
+                monitoring_internal.block_value(block.encoding, block.sample_count - 1, block.value_min,
+                    block.divisor, block.bit_width, block.slope, block.bases, block.wide_bases, block.bits,
+                    block.starts, block.value_list) as value
+            from monitoring_internal.open_blocks as block
+            where block.series_id = series.series_id
+                and block.period_at > now() - interval '24 hours' - coalesce(
+                    family.stale_after, (select monitoring_internal.setting_interval('store.stale_after')))
+            order by block.period_at desc
+            limit 1
+        )
+        union all
+        (
+            select late.sampled_at, late.value
+            from monitoring.late_samples as late
+            where late.series_id = series.series_id
+            order by late.sampled_at desc
+            limit 1
+        )
+    ) as newest
+    where (recent.sampled_at is null
+            or recent.sampled_at < (select state.closed_until from monitoring_internal.packing_state as state))
+        and now() - coalesce(family.stale_after, (select monitoring_internal.setting_interval('store.stale_after')))
+            < (select state.closed_until from monitoring_internal.packing_state as state)
+        and newest.sampled_at > now() - coalesce(
+            family.stale_after, (select monitoring_internal.setting_interval('store.stale_after')))
+    order by newest.sampled_at desc
+    limit 1
+) as older on true
+where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
+    and (recent.sampled_at is not null or older.sampled_at is not null);
 
 comment on view monitoring.latest_samples is
     'The newest sample of each series that is not stale yet, of the tenants that the reader sees. '

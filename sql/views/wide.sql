@@ -1,6 +1,7 @@
 -- views/wide.sql: the store under the wide names that applications and dashboards know: one row a measurement.
 -- Barriers with the owner's rights, since samples are granted to nobody: each asks for the tenant of the series itself.
--- What is inserted goes through a trigger into the store; nothing is changed or deleted here.
+-- Samples are looked up series by series: an empty second part of a union keeps the planner from a join, which cannot
+-- look into blocks by series. What is inserted goes through a trigger into the store; nothing is changed or deleted.
 
 create or replace view monitoring.performance_metrics with (security_barrier = true) as
 select
@@ -27,9 +28,15 @@ select
     coalesce((detail.details ->> 'alert_generated')::boolean, false) as alert_generated,
     (detail.details ->> 'created_at')::timestamptz as created_at,
     family.retention_class as retention_policy
-from monitoring_internal.sample_points as sample
-inner join monitoring.series as series on series.series_id = sample.series_id
+from monitoring.series as series
 inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
+cross join lateral (
+    select point.series_id, point.sampled_at, point.value
+    from monitoring_internal.sample_points as point
+    where point.series_id = series.series_id
+    union all
+    select null, null, null where false
+) as sample
 left join monitoring.sample_details as detail
     on detail.series_id = sample.series_id and detail.sampled_at = sample.sampled_at and detail.content_id is null
 where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]);
@@ -77,7 +84,13 @@ select
     series.tenant_id
 from monitoring.series as series
 inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
-inner join monitoring_internal.sample_points as sample on sample.series_id = series.series_id
+cross join lateral (
+    select point.series_id, point.sampled_at, point.value
+    from monitoring_internal.sample_points as point
+    where point.series_id = series.series_id
+    union all
+    select null, null, null where false
+) as sample
 left join monitoring.sample_details as detail
     on detail.series_id = sample.series_id and detail.sampled_at = sample.sampled_at and detail.content_id is null
 where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
@@ -145,7 +158,13 @@ inner join monitoring.series as series
     and series.tenant_id = system.tenant_id
 inner join monitoring.metric_families as family
     on family.metric_family_id = series.metric_family_id and family.name like 'usage\_%'
-inner join monitoring_internal.sample_points as sample on sample.series_id = series.series_id
+cross join lateral (
+    select point.series_id, point.sampled_at, point.value
+    from monitoring_internal.sample_points as point
+    where point.series_id = series.series_id
+    union all
+    select null, null, null where false
+) as sample
 where system.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
 group by system.system_id, sample.sampled_at, system.tenant_id;
 
@@ -186,7 +205,13 @@ from (
     from monitoring.series as series
     inner join monitoring.metric_families as family
         on family.metric_family_id = series.metric_family_id and family.name like 'system\_%'
-    inner join monitoring_internal.sample_points as sample on sample.series_id = series.series_id
+    cross join lateral (
+        select point.series_id, point.sampled_at, point.value
+        from monitoring_internal.sample_points as point
+        where point.series_id = series.series_id
+        union all
+        select null, null, null where false
+    ) as sample
     where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
         and series.labels ? 'host_id'
 ) as measured
@@ -227,7 +252,13 @@ from (
     from monitoring.series as series
     inner join monitoring.metric_families as family
         on family.metric_family_id = series.metric_family_id and family.name like 'application\_%'
-    inner join monitoring_internal.sample_points as sample on sample.series_id = series.series_id
+    cross join lateral (
+        select point.series_id, point.sampled_at, point.value
+        from monitoring_internal.sample_points as point
+        where point.series_id = series.series_id
+        union all
+        select null, null, null where false
+    ) as sample
     where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
         and series.labels ? 'service_id'
 ) as measured

@@ -14,7 +14,7 @@ as $$
         select sample.sampled_at, sample.value, series.labels
         from monitoring.alert_bindings as binding
         inner join monitoring.series as series on series.series_id = binding.series_id
-        inner join monitoring_internal.sample_points as sample on sample.series_id = binding.series_id
+        inner join monitoring_internal.raw_points as sample on sample.series_id = binding.series_id
         where binding.rule_no = p_alert.rule_no and binding.label_key = p_alert.label_key
             and series.tenant_id = p_alert.tenant_id
             and sample.sampled_at <= p_alert.triggered_at - p_rule.evaluation_delay
@@ -155,7 +155,7 @@ begin
         count(sample.*) as samples, max(sample.sampled_at) as sampled_at, avg(sample.value) as mean into v_found
     from monitoring.alert_bindings as binding
     inner join monitoring.series as series on series.series_id = binding.series_id
-    left join monitoring_internal.sample_points as sample on sample.series_id = binding.series_id
+    left join monitoring_internal.raw_points as sample on sample.series_id = binding.series_id
         and sample.sampled_at <= p_now - v_rule.evaluation_delay
         and sample.sampled_at > p_now - v_rule.evaluation_delay - v_rule.evaluation_window
     where binding.rule_no = v_rule.rule_no and binding.operand = 0 and series.tenant_id = any (v_tenants)

@@ -75,7 +75,7 @@ begin
             where condition.rule_no = judged.rule_no and condition.label_key = judged.label_key)
         or judged.sample_count is null and exists (
             select 1 from monitoring.alert_bindings as binding
-            inner join monitoring_internal.sample_points as sample on sample.series_id = binding.series_id
+            inner join monitoring_internal.raw_points as sample on sample.series_id = binding.series_id
             where binding.rule_no = judged.rule_no and binding.label_key = judged.label_key
                 and sample.sampled_at <= judged.until_at and sample.sampled_at > judged.until_at
                     - judged.evaluation_window - monitoring_internal.setting_interval('alerting.forget_series_after'));

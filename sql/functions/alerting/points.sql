@@ -26,7 +26,7 @@ begin
         cross join lateral (
             select sample.sampled_at, sample.value, lag(sample.value) over earlier as previous,
                 extract(epoch from sample.sampled_at - lag(sample.sampled_at) over earlier)::double precision as seconds
-            from monitoring_internal.sample_points as sample
+            from monitoring_internal.raw_points as sample
             where sample.series_id = shared.series_id
                 and sample.sampled_at > shared.from_at and sample.sampled_at <= shared.until_at
             window earlier as (order by sample.sampled_at)) as point

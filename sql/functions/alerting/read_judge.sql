@@ -36,7 +36,7 @@ as $$
     with judged as (
         select sample.sampled_at,
             monitoring_internal.alert_level(sample.value, p_operator, null, p_threshold, p_epsilon) > 0 as is_passed
-        from monitoring_internal.sample_points as sample
+        from monitoring_internal.raw_points as sample
         where sample.series_id = p_series_id and sample.sampled_at > p_start_at and sample.sampled_at <= p_end_at
     )
     select min(judged.sampled_at)
@@ -61,7 +61,7 @@ as $$
         from unnest(p_series_ids) as member (series_id)
         cross join lateral (
             select 1
-            from monitoring_internal.sample_points as sample
+            from monitoring_internal.raw_points as sample
             where sample.series_id = member.series_id
                 and sample.sampled_at > p_before - p_stretch and sample.sampled_at <= p_before
             limit 1

@@ -29,7 +29,7 @@ begin
                 select monitoring_internal.alert_group_labels(series.labels, rule.group_by) as labels) as grouped
             cross join lateral (
                 select sample.sampled_at
-                from monitoring_internal.sample_points as sample
+                from monitoring_internal.raw_points as sample
                 where sample.series_id = binding.series_id
                     and sample.sampled_at > rule.end_at - rule.lookback and sample.sampled_at <= rule.end_at
                 order by sample.sampled_at desc

@@ -69,7 +69,7 @@ begin
             from (
                 select point.value as v, point.sampled_at as at, point.sampled_at > v_2 as is_2,
                     point.sampled_at > v_3 as is_3
-                from monitoring_internal.sample_points as point
+                from monitoring_internal.raw_points as point
                 where point.series_id = wanted.series_id and point.sampled_at > wanted.from_at
                     and point.sampled_at > v_1 and point.sampled_at <= p_end_at
                 order by point.sampled_at) as sample
@@ -136,7 +136,7 @@ begin
                     -- What is less than before began anew, from zero.
                     point.value - case when point.value >= lag(point.value) over in_order
                         then lag(point.value) over in_order else 0 end as step
-                from monitoring_internal.sample_points as point
+                from monitoring_internal.raw_points as point
                 where point.series_id = wanted.series_id and point.sampled_at > wanted.from_at - wanted.distance
                     and point.sampled_at > v_from and point.sampled_at <= p_end_at
                 window in_order as (order by point.sampled_at)) as walk

@@ -157,7 +157,7 @@ as $$
     select (max(recent.sampled_at) - min(recent.sampled_at)) / (count(*) - 1)
     from (
         select sample.sampled_at
-        from monitoring_internal.sample_points as sample
+        from monitoring_internal.raw_points as sample
         where sample.series_id = p_series_id
             and sample.sampled_at > p_now - interval '2 days' and sample.sampled_at <= p_now
         order by sample.sampled_at desc

@@ -49,7 +49,7 @@ as $$
             ) as member
             cross join lateral (
                 select max(sample.sampled_at) as sampled_at
-                from monitoring_internal.sample_points as sample
+                from monitoring_internal.raw_points as sample
                 where sample.series_id = member.series_id
             ) as latest
         ));

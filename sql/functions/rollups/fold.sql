@@ -49,7 +49,7 @@ begin
             max(sample.sampled_at) as last_at,
             array_agg(sample.value order by sample.sampled_at) as point_values
         from unnest(p_series, p_from, p_until, p_counter) as range (series_id, from_at, until_at, is_counter)
-        inner join monitoring_internal.sample_points as sample
+        inner join monitoring_internal.raw_points as sample
             on sample.series_id = range.series_id
             and sample.sampled_at >= range.from_at and sample.sampled_at < range.until_at
         where sample.sampled_at >= v_from and sample.sampled_at < v_until

@@ -1,5 +1,5 @@
 -- store/blocks.sql: how samples are written into blocks and read from them, without loss.
--- Owns block_time, block_value, pack_integers, choose_divisor, encode_values, encode_times. Writes nothing.
+-- Owns block_time, block_value, pack_integers, choose_divisor. Writes nothing.
 -- Any number of callers at once.
 
 -- The time at a place of a time vector. Microseconds since 1970 are exact in double precision until 2242.
@@ -86,8 +86,16 @@ declare
     v_most constant double precision := greatest(abs(p_min), abs(p_max));
     v_divisor double precision;
 begin
-    -- A loop that ends early: a wrong divisor fails at one of the first values. Sizes are mostly of whole pages.
-    foreach v_divisor in array '{0.0001220703125,1,10,100,1e3,1e4,1e5,1e6,1e7,1e8,1e9}'::double precision[] loop
+    -- Sizes are mostly of whole pages. Smaller values are not divided: what is least might come out as no number.
+    if not exists (
+        select from unnest(p_values) as item (value)
+        where item.value <> 0 and (abs(item.value) < 8192 or round(item.value / 8192) * 8192 <> item.value))
+        and v_most < 1e18
+    then
+        return 1.0 / 8192;
+    end if;
+    -- A loop that ends early: a wrong divisor fails at one of the first values.
+    foreach v_divisor in array '{1,10,100,1e3,1e4,1e5,1e6,1e7,1e8,1e9}'::double precision[] loop
         exit when v_most >= 1e18 / v_divisor;
         if not exists (
             select from unnest(p_values) as item (value)
@@ -113,131 +121,3 @@ $$;
 
 comment on function monitoring_internal.choose_divisor(double precision[], double precision, double precision) is
     'What makes values whole numbers reversibly to the last bit: a power of ten, else of two, else null.';
-
--- Values in the form that takes the fewest bytes.
-create or replace function monitoring_internal.encode_values(
-    p_values double precision[], p_min double precision, p_max double precision,
-    out encoding smallint, out bit_width integer, out divisor double precision, out slope bigint, out bases integer[],
-    out wide_bases bigint[], out starts integer[], out bits varbit, out value_list double precision[])
-language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_count constant integer := cardinality(p_values);
-    -- The negative zero equals zero and is another number: only the plain form keeps it.
-    v_is_plain constant boolean := p_min <= 0 and p_max >= 0
-        and position('\x000000088000000000000000'::bytea in array_send(p_values)) > 0;
-    v_runs integer;
-    v_packed record;
-begin
-    encoding := 3;
-    bit_width := 0;
-    if p_min = p_max and not v_is_plain then
-        encoding := 0;
-        return;
-    end if;
-    if not v_is_plain then
-        select 1 + count(*) into v_runs
-        from (select unnest(p_values) as value, unnest(p_values[2:]) as next) as item
-        where item.next <> item.value;
-        divisor := monitoring_internal.choose_divisor(p_values, p_min, p_max);
-        if divisor is not null and 12 * v_runs > v_count / 16 then
-            v_packed := monitoring_internal.pack_integers(
-                array(select (item.value * divisor)::bigint from unnest(p_values) as item (value)));
-            if v_packed.bit_width < 60 then
-                encoding := 2;
-            end if;
-        end if;
-        if 12 * v_runs < (case encoding
-            when 2 then v_count * v_packed.bit_width / 8 + v_count / 16 else 8 * v_count end)
-        then
-            encoding := 1;
-        end if;
-    end if;
-    case encoding
-        when 1 then
-            select array_agg(item.number order by item.number), array_agg(item.value order by item.number)
-            into starts, value_list
-            from (
-                select item.number, item.value, lag(item.value) over (order by item.number) as before
-                from (select unnest(p_values) as value, generate_series(0, v_count - 1) as number) as item
-            ) as item
-            where item.before is distinct from item.value;
-        when 2 then
-            bit_width := v_packed.bit_width;
-            slope := v_packed.slope;
-            bits := v_packed.bits;
-            wide_bases := v_packed.bases;
-            if (select max(abs(base)) from unnest(wide_bases) as base) < 2147483648 then
-                bases := wide_bases;
-                wide_bases := null;
-            end if;
-        else
-            value_list := p_values;
-    end case;
-    if encoding <> 2 then
-        divisor := null;
-    elsif p_values <> array(
-        select monitoring_internal.block_value(
-            2::smallint, number, null, divisor, bit_width, slope, bases, wide_bases, bits, null, null)
-        from generate_series(0, v_count - 1) as number)
-    then
-        raise exception using
-            errcode = 'PV220',
-            message = 'a block would not give back the values it is made of',
-            hint = 'Nothing was stored; this is a fault of pgvigil: please report it with the server''s version.';
-    end if;
-end;
-$$;
-
-comment on function monitoring_internal.encode_values(double precision[], double precision, double precision) is
-    'Values in the cheapest of four forms: constant, runs, whole numbers in bits, as they are.';
-
--- Times of one day in their cheapest form: what they are multiples of, and whole numbers.
--- Raises: PV220.
-create or replace function monitoring_internal.encode_times(
-    p_period_at timestamptz, p_times timestamptz[],
-    out unit bigint, out slope bigint, out bases bigint[], out bit_width integer, out bits varbit)
-language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_count constant integer := cardinality(p_times);
-    v_offsets constant bigint[] := array(
-        select round(date_part('epoch', item.at - p_period_at) * 1000000)::bigint from unnest(p_times) as item (at));
-    v_packed record;
-begin
-    -- Of the first distance they mostly are, gaps included.
-    select candidate.unit into unit
-    from unnest(array[v_offsets[2] - v_offsets[1], 1000000, 1000, 1]) with ordinality as candidate (unit, number)
-    where candidate.unit > 0
-        and not exists (select from unnest(v_offsets) as item (value) where item.value % candidate.unit <> 0)
-    order by candidate.number
-    limit 1;
-    v_packed := monitoring_internal.pack_integers(
-        array(select item.value / unit from unnest(v_offsets) as item (value)));
-    slope := v_packed.slope;
-    bit_width := v_packed.bit_width;
-    bits := v_packed.bits;
-    bases := v_packed.bases;
-    if bit_width = 0 and bases[1] = all (bases) then
-        bases := bases[1:1];
-    elsif bit_width = 0 then
-        bit_width := 1;
-        bits := repeat('0', v_count)::varbit;
-    end if;
-    if p_times <> array(
-        select monitoring_internal.block_time(
-            date_part('epoch', p_period_at) * 1000000, number, bit_width, unit, slope, bases, bits)
-        from generate_series(0, v_count - 1) as number)
-    then
-        raise exception using
-            errcode = 'PV220',
-            message = 'a block would not give back the times it is made of',
-            hint = 'Nothing was stored; this is a fault of pgvigil: please report it with the server''s version.';
-    end if;
-end;
-$$;
-
-comment on function monitoring_internal.encode_times(timestamptz, timestamptz[]) is
-    'Times of one day as multiples of a unit: slope, bases and bits.';

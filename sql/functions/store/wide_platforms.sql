@@ -193,8 +193,9 @@ as $$
     inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
     left join lateral (
         select point.value
-        from monitoring_internal.sample_points as point
-        where point.series_id = detail.series_id and point.sampled_at = detail.sampled_at and detail.content_id is null
+        from monitoring_internal.read_points(
+            array[detail.series_id], detail.sampled_at, detail.sampled_at + interval '1 microsecond') as point
+        where detail.content_id is null
     ) as sample on true
     where detail.tags @> search_platform_metrics.tags
         and detail.sampled_at >= search_platform_metrics.start_at

@@ -16,6 +16,8 @@ ALLOWED = {
     r"|(drop policy if exists|create policy|create or replace trigger|comment on (policy|trigger)) ",
     "rules": r"select monitoring_internal\.load_alert_rule ?\(",
     "grants.sql": r"(grant|revoke|alter default privileges) ",
+    # Optional and run by hand: nothing loads it.
+    "scale-out": r"do\b|select create_distributed_table ?\(",
 }
 # What a migration may not hold: it is replaceable, so it lives once in its folder and is reloaded.
 REPLACEABLE = (

@@ -194,6 +194,31 @@ grant select on monitoring.packed_periods to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 
 
+-- queries -----------------------------------------------------------------------------------------
+-- Each asks for the tenants of its caller itself.
+grant execute on function
+    monitoring.query_range(text, jsonb, timestamptz, timestamptz, interval, text, text[], text),
+    monitoring.query_instant(text, jsonb, timestamptz, text, text[]),
+    monitoring.latest_values(jsonb, timestamptz),
+    monitoring.samples_between(text, jsonb, timestamptz, timestamptz) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+grant select on
+    monitoring.platform_metrics_hourly, monitoring.aggregated_metrics, monitoring.metrics, monitoring.metrics_hourly,
+    monitoring.system_metrics_1m, monitoring.system_metrics_5m, monitoring.system_metrics_1h,
+    monitoring.hourly_performance_stats, monitoring.hourly_metrics_summary to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+-- What these views call runs with the reader's rights; it computes and reads nothing.
+grant execute on function
+    monitoring_internal.sketch_key(double precision), monitoring_internal.sketch_value(integer),
+    monitoring_internal.sketch_fold(integer[]), monitoring_internal.merge_sketches(integer[]),
+    monitoring_internal.sketch_constant(double precision, bigint),
+    monitoring_internal.sketch_between(double precision, double precision, double precision),
+    monitoring_internal.sketch_quantiles(integer[], double precision[], double precision, double precision),
+    monitoring_internal.sketch_quantile(integer[], double precision, double precision, double precision),
+    monitoring_internal.summable(double precision), monitoring_internal.squared(double precision) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
+
+
 -- collect -----------------------------------------------------------------------------------------
 grant select on
     monitoring.collectors, monitoring.collector_needs, monitoring.collector_queries, monitoring.collector_columns,

@@ -24,9 +24,9 @@ begin
     -- One call a tenant: the ingest function takes one tenant at a time.
     for v_tenant_id in select t.tenant_id from monitoring.tenants as t where not t.is_system loop
         perform monitoring.ingest_samples(
-            array['app_requests_total', 'app_requests_total', 'not a name'],
-            array['{"host": "one"}', '{"host": "two"}', '{}']::jsonb[],
-            array[1.0, 2.0, 3.0], array[now(), now(), now()], v_tenant_id);
+            array['app_requests_total', 'app_requests_total', 'not a name', 'app_latency_seconds'],
+            array['{"host": "one"}', '{"host": "two"}', '{}', '{"asset_id": "one"}']::jsonb[],
+            array[1.0, 2.0, 3.0, 4.0], array[now(), now(), now(), now()], v_tenant_id);
         insert into monitoring.kpi_definitions (name, tenant_id, category, query)
         values ('seeded', v_tenant_id, 'orders', 'select 1');
         perform monitoring.collect_business_metrics(v_tenant_id);

@@ -187,14 +187,41 @@ comment on function monitoring_internal.sketch_quantiles(
     'Quantiles (0 to 1) of a sketch with its minimum and maximum, each within 1 percent of what percentile_cont finds, '
     'unless its two neighbours differ in sign.';
 
--- One quantile.
+-- One quantile: a walk over the entries, which costs a twentieth of what a query does where a view asks for each row.
+-- The entries need not be in order, nor be one for each key.
 create or replace function monitoring_internal.sketch_quantile(
     p_sketch integer[], p_quantile double precision, p_min double precision, p_max double precision)
 returns double precision
-language sql immutable parallel safe
+language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select (monitoring_internal.sketch_quantiles(p_sketch, array[p_quantile], p_min, p_max))[1];
+declare
+    v_last constant bigint := (select sum(entry & 8191) - 1 from unnest(p_sketch) as entry);
+    v_rank constant double precision := p_quantile * v_last;
+    v_entry integer;
+    v_until bigint := 0;
+    v_below double precision := case when floor(v_rank) <= 0 then p_min when floor(v_rank) >= v_last then p_max end;
+    v_above double precision := case when ceil(v_rank) >= v_last then p_max when ceil(v_rank) <= 0 then p_min end;
+begin
+    if p_quantile is null or v_last is null or p_quantile not between 0 and 1 then
+        return case when p_quantile is not null and v_last is null then p_min end;
+    end if;
+    if v_below is null or v_above is null then
+        -- Up to the entry in which the upper of the two ranks lies.
+        foreach v_entry in array array(select entry from unnest(p_sketch) as entry order by entry) loop
+            v_until := v_until + (v_entry & 8191);
+            if v_below is null and v_until > floor(v_rank) then
+                v_below := monitoring_internal.sketch_value(v_entry >> 13);
+            end if;
+            if v_until > ceil(v_rank) then
+                v_above := coalesce(v_above, monitoring_internal.sketch_value(v_entry >> 13));
+                exit;
+            end if;
+        end loop;
+    end if;
+    return monitoring_internal.sketch_between(
+        least(greatest(v_below, p_min), p_max), least(greatest(v_above, p_min), p_max), v_rank - floor(v_rank));
+end;
 $$;
 
 comment on function monitoring_internal.sketch_quantile(

@@ -259,6 +259,18 @@ select results_eq(
         where problem = 'default_not_empty' $$,
     $$ values ('monitoring.readings', 'The default partition holds rows (counted up to 10000): 6.') $$,
     'C-09: which is reported');
+create function pg_temp.unsuspected(p_at timestamptz) returns setof text language sql as $$
+    select policy.table_name from monitoring.partition_policies as policy
+    where policy.is_active and policy.table_name <> 'monitoring.aaa_missing'
+        and exists (select 1 from monitoring_internal.table_problems_at(policy.table_name, p_at))
+    except select * from monitoring_internal.suspect_tables_at(p_at)
+$$;
+select set_eq(
+    $$ select * from monitoring_internal.suspect_tables_at('2027-03-01 03:00Z') as name where name = 'monitoring.readings' $$,
+    array['monitoring.readings'], 'a table with problems is looked at');
+select is_empty($$ select pg_temp.unsuspected(at::timestamptz)
+    from unnest('{2027-03-01 03:00Z,2027-03-20 00:00Z,2020-01-01 00:00Z,2040-01-01 00:00Z}'::text[]) as at $$,
+    'and so is each other that has one, at any time');
 select throws_ok(
     $$ create table monitoring_partitions.wrong partition of monitoring.readings
         for values from ('2026-05-10 00:00Z') to ('2026-05-11 00:00Z') $$,

@@ -56,15 +56,21 @@ as $$
         replace(replace(child.edges[2], 'MAXVALUE', 'infinity'), '''', '')::timestamptz
     from (
         select
-            class.oid,
-            pg_get_expr(class.relpartbound, class.oid) as bound,
+            written.oid,
+            written.bound,
             regexp_match(
-                pg_get_expr(class.relpartbound, class.oid),
+                written.bound,
                 '^FOR VALUES FROM \((''[^'']*''|MINVALUE)\) TO \((''[^'']*''|MAXVALUE)\)$') as edges
-        from pg_inherits as inheritance
-        inner join pg_class as class on class.oid = inheritance.inhrelid
-        where inheritance.inhparent = p_parent
-            and class.relispartition
+        from (
+            -- Offset 0: written out once a partition and not four times.
+            select class.oid, pg_get_expr(class.relpartbound, class.oid) as bound
+            from pg_inherits as inheritance
+            inner join pg_class as class on class.oid = inheritance.inhrelid
+            where inheritance.inhparent = p_parent
+                and class.relispartition
+            offset 0
+        ) as written
+        offset 0
     ) as child;
 $$;
 

@@ -1,5 +1,6 @@
 -- partitions/problems.sql: what is wrong with partitions and their indexes.
--- Owns stray_partition_objects, table_problems_at, partition_problems_at, partition_problems. Writes nothing.
+-- Owns stray_partition_objects, table_problems_at, suspect_tables_at, partition_problems_at, partition_problems.
+-- Writes nothing.
 -- Any number of callers at once.
 
 -- Indexes that cannot be used and tables that lie about: what a failed build or attachment leaves behind.
@@ -87,28 +88,87 @@ $$;
 comment on function monitoring_internal.table_problems_at(text, timestamptz) is
     'What is wrong with the partitions of one table at a time.';
 
+-- Tables that may have such a problem, found by one look at the bounds of all partitions: to look at each table by
+-- itself takes ten times as long, and it is measured twice a minute.
+create or replace function monitoring_internal.suspect_tables_at(p_now timestamptz)
+returns setof text
+language plpgsql stable parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+    with policy as materialized (
+        select known.*, to_regclass(known.table_name) as parent
+        from monitoring.partition_policies as known
+        where known.is_active
+            and exists (
+                select 1 from pg_partitioned_table as parent where parent.partrelid = to_regclass(known.table_name)
+            )
+    ), bound as materialized (
+        select policy.table_name, bounds.*
+        from policy
+        cross join lateral monitoring_internal.partition_bounds(policy.parent) as bounds
+    ), covered as (
+        select bound.table_name, range_agg(tstzrange(bound.lower_bound, bound.upper_bound)) as spans
+        from bound
+        where not bound.is_default
+        group by bound.table_name
+    )
+    select policy.table_name
+    from policy
+    left join covered on covered.table_name = policy.table_name
+    where coalesce(not covered.spans @> tstzrange(
+            greatest(
+                monitoring_internal.partition_slot(policy.partition_interval, p_now, - policy.lookback),
+                monitoring_internal.partition_floor(policy.partition_interval, p_now - policy.retention)),
+            monitoring_internal.partition_slot(policy.partition_interval, p_now, policy.premake + 1)), true)
+        or exists (
+            select 1
+            from bound
+            inner join pg_class as class on class.oid = bound.partition
+            where bound.table_name = policy.table_name
+                and (
+                    bound.is_default and pg_relation_size(class.oid) > 0
+                    or bound.upper_bound <= p_now - policy.retention
+                    or exists (
+                        select 1
+                        from jsonb_each_text(policy.storage_parameters) as parameter
+                        where parameter.key || '=' || parameter.value <> all (coalesce(class.reloptions, '{}'))
+                    )
+                )
+        )
+        or exists (
+            select 1
+            from monitoring.partition_maintenance as maintenance
+            where maintenance.table_name = policy.table_name and maintenance.last_failure_at is not null
+        );
+end;
+$$;
+
+comment on function monitoring_internal.suspect_tables_at(timestamptz) is
+    'Tables whose partitions may have a problem at a time; the others have none.';
+
 -- The deciding form.
 create or replace function monitoring_internal.partition_problems_at(p_now timestamptz)
 returns table (table_name text, object_name text, problem text, detail text)
-language sql stable parallel unsafe
+language plpgsql stable parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     select stray.table_name, stray.object_name, stray.problem, stray.detail
     from monitoring_internal.stray_partition_objects() as stray
     union all
-    select policy.table_name, found.object_name, found.problem, found.detail
-    from monitoring.partition_policies as policy
-    cross join lateral monitoring_internal.table_problems_at(policy.table_name, p_now) as found
-    where policy.is_active
-        and exists (
-            select 1 from pg_partitioned_table as parent where parent.partrelid = to_regclass(policy.table_name)
-        )
+    select suspect.name, found.object_name, found.problem, found.detail
+    from monitoring_internal.suspect_tables_at(p_now) as suspect (name)
+    cross join lateral monitoring_internal.table_problems_at(suspect.name, p_now) as found
     union all
     select policy.table_name, policy.table_name, 'no_table', 'The policy names no partitioned table.'
     from monitoring.partition_policies as policy
     where not exists (
             select 1 from pg_partitioned_table as parent where parent.partrelid = to_regclass(policy.table_name)
         );
+end;
 $$;
 
 comment on function monitoring_internal.partition_problems_at(timestamptz) is

@@ -13,8 +13,14 @@
 --! metric failed pgvigil_alert_rules_failed gauge rules Active rules whose latest evaluations failed.
 --! metric unmatched pgvigil_alert_rules_unmatched gauge rules
 --!     Active rules of one's own that read no series; those that come with pgvigil may well have nothing to read.
+--! metric parts_failed pgvigil_alert_parts_failed gauge failures
+--!     What failed in the evaluations of the last minute that were not finished, such as suppression or messages.
 --! version 15-
-select pass.seconds as pass, pass.age, rule.missed, rule.failed, rule.unmatched
+select pass.seconds as pass, pass.age, rule.missed, rule.failed, rule.unmatched, (
+        select coalesce(max(broken.errors), 0)
+        from monitoring.alert_passes as broken
+        where broken.started_at > clock_timestamp() - interval '1 minute' and broken.duration is null
+    ) as parts_failed
 from (
     select
         coalesce(sum(state.missed_ticks), 0) as missed,

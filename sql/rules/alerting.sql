@@ -59,6 +59,34 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
             "expect": [{"at": "1 min", "state": "ok"}, {"at": "16 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
+    'rule_name', 'evaluation_failing', 'rule_category', 'pgvigil', 'platform', 'pgvigil',
+    'title_template', 'Evaluations do not finish: {{ value }} ({{ labels }})',
+    'metric_name', 'pgvigil_alert_parts_failed',
+    'aggregate', 'min', 'evaluation_window', '2 min',
+    'comparison_operator', 'gte',
+    'warning_threshold', 1, 'warning_recovery', 0, 'warning_for', '3 min', 'warning_severity', 'high',
+    'critical_threshold', 1, 'critical_recovery', 0, 'critical_for', '10 min',
+    'rationale',
+        'A part of each evaluation fails, such as suppression, messages or escalation: what it should have told is '
+        'told once it works again, and until then maybe nobody hears of anything.',
+    'suggested_actions', jsonb_build_array(
+        'Since when: select started_at, duration, errors from monitoring.alert_passes order by started_at desc '
+        'limit 10;',
+        'Which part and why stands in the server''s log, in lines that begin with "alerting:".'),
+    'related_metrics', jsonb_build_array('pgvigil_alert_evaluation_age_seconds', 'pgvigil_alert_rules_failed'),
+    'tests', jsonb $tests$[
+        {"name": "fires and clears", "interval": "30 s", "step": "1 min",
+            "series": [{"metric": "pgvigil_alert_parts_failed", "values": "0x4 2x30 0x16"}],
+            "expect": [
+                {"at": "1 min", "state": "ok"},
+                {"at": "8 min", "state": "firing", "level": "warning"},
+                {"at": "16 min", "state": "firing", "level": "critical"},
+                {"at": "24 min", "state": "ok"}]},
+        {"name": "one that was not finished", "interval": "30 s", "step": "1 min",
+            "series": [{"metric": "pgvigil_alert_parts_failed", "values": "0x10 1x2 0x20"}],
+            "expect": [{"at": "6 min", "state": "ok"}, {"at": "10 min", "state": "ok"}]}]$tests$));
+
+select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'rule_failing', 'rule_category', 'pgvigil', 'platform', 'pgvigil',
     'title_template', 'Rules cannot be evaluated: {{ value }} ({{ labels }})',
     'metric_name', 'pgvigil_alert_rules_failed',

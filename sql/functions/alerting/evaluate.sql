@@ -1,11 +1,11 @@
 -- alerting/evaluate.sql: one pass of the evaluator: which rules are due, in which order the parts do their work.
 -- Owns evaluate_alerts(_at), due_alert_rules_at, run_alert_rules_at, read_alert_rules_at, note_alert_rules_at,
--- finish_alert_pass, fails_alert_part_at, follow_alert_parts_at.
--- Writes alert_passes, alert_rule_states; the parts write the rest.
+-- finish_alert_pass. Writes alert_passes, alert_rule_states; the parts write the rest.
 -- Concurrency: one evaluator at a time, by an advisory lock; another caller returns at once. One transaction a pass.
 
 -- Rules that are due: their time has come, or it is so far ahead that the clock must have been set back.
-create or replace function monitoring_internal.due_alert_rules_at(p_now timestamptz)
+create or replace function monitoring_internal.due_alert_rules_at(
+    p_now timestamptz, p_is_apart boolean default false)
 returns integer[]
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -14,12 +14,13 @@ as $$
     from monitoring.alert_rules as rule
     cross join (select monitoring_internal.setting_interval('alerting.evaluation_interval') as every offset 0) as usual
     left join monitoring.alert_rule_states as state on state.rule_no = rule.rule_no
-    where rule.is_active
+    where rule.is_active and (state.apart_group is not null) = p_is_apart
         and (state.next_evaluation_at is null or state.next_evaluation_at <= p_now
             or state.next_evaluation_at > p_now + 2 * coalesce(rule.evaluation_interval, usual.every));
 $$;
 
-comment on function monitoring_internal.due_alert_rules_at(timestamptz) is 'Numbers of the rules that are due.';
+comment on function monitoring_internal.due_alert_rules_at(timestamptz, boolean) is
+    'Numbers of the rules that are due: of those evaluated together, or of those evaluated apart.';
 
 -- What rules of one type find. Each reader is named here once.
 create or replace function monitoring_internal.read_alert_rules_at(
@@ -155,68 +156,9 @@ comment on function monitoring_internal.finish_alert_pass(bigint, timestamptz, i
     'Notes in a pass what it did, how many of its parts failed and, if none did, how long its statement has been at '
     'work; returns how many alerts it raised.';
 
--- What goes with the conditions, one part: one that fails is undone and said to the server's log, and the others work.
--- Returns whether it failed. A lock that was not got is nobody's fault: that error goes up.
-create or replace function monitoring_internal.fails_alert_part_at(
-    p_now timestamptz, p_pass_id bigint, p_rules integer[], p_part text)
-returns boolean
-language plpgsql volatile parallel unsafe
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    case p_part
-        when 'bindings' then perform monitoring_internal.refresh_rule_bindings_at(p_now);
-        when 'acknowledgements' then
-            perform monitoring_internal.expire_acknowledgements_at(p_now, p_pass_id, p_rules);
-        when 'suppression' then perform monitoring_internal.suppress_alerts_at(p_now, p_pass_id, p_rules);
-        when 'notifications' then perform monitoring_internal.notify_transitions_at(p_now, p_pass_id);
-        when 'escalation' then perform monitoring_internal.escalate_alerts_at(p_now, p_rules);
-        when 'silences' then perform monitoring_internal.tend_silences_at(p_now);
-        when 'correlations' then perform monitoring_internal.correlate_alerts_at(p_now);
-    end case;
-    return false;
-exception when others then -- one part that cannot work does not stop alerting: it is said, and tried in the next pass
-    if left(sqlstate, 2) = '40' or sqlstate = '55P03' then
-        raise;
-    end if;
-    raise warning 'alerting: % failed in pass %: % (%)', p_part, p_pass_id, sqlerrm, sqlstate;
-    return true;
-end;
-$$;
-
-comment on function monitoring_internal.fails_alert_part_at(timestamptz, bigint, integer[], text) is
-    'Does one part of a pass, and returns whether it failed: then it is undone and the error is in the server''s log.';
-
--- What follows once the conditions are what they are: people, suppression, notifications. Returns how many parts
--- failed.
-create or replace function monitoring_internal.follow_alert_parts_at(
-    p_now timestamptz, p_pass_id bigint, p_rules integer[])
-returns integer
-language plpgsql volatile parallel unsafe
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    v_part text;
-    v_failed integer := 0;
-begin
-    -- A loop, since each stands on what the one before has written: escalate_alerts_at comes after the messages.
-    foreach v_part in array
-        array['acknowledgements', 'suppression', 'notifications', 'escalation']
-            || case when p_rules is null then array['silences', 'correlations'] end
-    loop
-        v_failed := v_failed
-            + monitoring_internal.fails_alert_part_at(p_now, p_pass_id, p_rules, v_part)::integer;
-    end loop;
-    return v_failed;
-end;
-$$;
-
-comment on function monitoring_internal.follow_alert_parts_at(timestamptz, bigint, integer[]) is
-    'What follows in a pass once the conditions are what they are: acknowledgements, suppression, notifications. '
-    'Returns how many of these parts failed.';
-
 -- One pass as of a time; returns how many alerts it raised. With p_rules: only these, whether due or not, without the
--- lock: to replay history.
+-- lock: to replay history, and for rules that are evaluated apart. Of a pass whose time is up what is done is kept; the
+-- next one does the rest.
 -- Locks: the advisory lock of the evaluator until the transaction ends.
 create or replace function monitoring_internal.evaluate_alerts_at(p_now timestamptz, p_rules integer[] default null)
 returns integer
@@ -226,10 +168,14 @@ as $$
 declare
     v_rules integer[] := p_rules;
     v_kind record;
+    v_tried record;
+    v_done integer[] := '{}';
     v_failed integer[] := '{}';
     v_errors text[] := '{}';
     v_pass_id bigint;
     v_parts_failed integer;
+    v_is_late boolean;
+    v_raised integer;
 begin
     if p_rules is null then
         if not pg_try_advisory_xact_lock(hashtextextended('monitoring.evaluate_alerts', 0)) then
@@ -240,6 +186,7 @@ begin
     insert into monitoring.alert_passes (started_at, rules) values (p_now, cardinality(v_rules))
     returning pass_id into v_pass_id;
     v_parts_failed := monitoring_internal.fails_alert_part_at(p_now, v_pass_id, p_rules, 'bindings')::integer;
+    v_is_late := v_parts_failed > 0 and monitoring_internal.is_time_up();
     -- Composite rules come last: they read what the others became in this pass. A loop, since a type is a reader.
     for v_kind in
         select rule.condition_type, array_agg(rule.rule_no order by rule.rule_no) as rules
@@ -248,18 +195,28 @@ begin
         group by rule.condition_type
         order by rule.condition_type = 'composite', rule.condition_type
     loop
-        select v_failed || coalesce(array_agg(broken.rule_no), '{}'),
-            v_errors || coalesce(array_agg(broken.error), '{}')
-        into v_failed, v_errors
-        from monitoring_internal.run_alert_rules_at(p_now, v_pass_id, v_kind.condition_type, v_kind.rules) as broken;
+        exit when v_is_late;
+        v_tried := monitoring_internal.try_alert_rules_at(
+            p_now, v_pass_id, v_kind.condition_type, v_kind.rules, p_rules is null);
+        v_failed := v_failed || v_tried.failed;
+        v_errors := v_errors || v_tried.errors;
+        v_is_late := v_tried.is_late;
+        if not v_is_late then
+            v_done := v_done || v_kind.rules;
+        end if;
     end loop;
     update monitoring.alert_passes as pass
     set errors = cardinality(v_failed),
-        skipped_ticks = monitoring_internal.note_alert_rules_at(p_now, v_rules, v_failed, v_errors)
+        skipped_ticks = monitoring_internal.note_alert_rules_at(p_now, v_done, v_failed, v_errors)
     where pass.pass_id = v_pass_id and pass.started_at = p_now;
-    perform monitoring_internal.raise_rule_errors_at(p_now, v_pass_id, v_rules);
-    v_parts_failed := v_parts_failed + monitoring_internal.follow_alert_parts_at(p_now, v_pass_id, p_rules);
-    return monitoring_internal.finish_alert_pass(v_pass_id, p_now, v_parts_failed);
+    perform monitoring_internal.raise_rule_errors_at(p_now, v_pass_id, v_done);
+    v_parts_failed := v_parts_failed + case when v_is_late then 1
+        else monitoring_internal.follow_alert_parts_at(p_now, v_pass_id, p_rules) end;
+    v_raised := monitoring_internal.finish_alert_pass(v_pass_id, p_now, v_parts_failed);
+    if p_rules is null and not v_is_late then
+        v_raised := v_raised + monitoring_internal.evaluate_apart_rules_at(p_now);
+    end if;
+    return v_raised;
 end;
 $$;
 

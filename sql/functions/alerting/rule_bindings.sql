@@ -206,8 +206,10 @@ comment on function monitoring_internal.measure_spacing_at(integer[], timestampt
     'Notes the distance of the samples that rules read: their collector''s interval, else as observed before a time.';
 
 -- Bring bindings up to date: new series, new and changed rules. Returns how many bindings were made.
--- A rule that somebody is changing at this moment keeps its old ones until the next pass.
-create or replace function monitoring_internal.refresh_rule_bindings_at(p_now timestamptz)
+-- A rule that somebody is changing at this moment keeps its old ones until the next pass; one that is evaluated apart,
+-- until that pass comes (p_apart).
+create or replace function monitoring_internal.refresh_rule_bindings_at(
+    p_now timestamptz, p_apart integer[] default '{}')
 returns integer
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
@@ -239,12 +241,13 @@ begin
     end if;
     v_rules := array(
         select state.rule_no from monitoring.alert_rule_states as state
-        where not state.is_bound order by state.rule_no for update skip locked);
+        where not state.is_bound and (state.apart_group is null or state.rule_no = any (p_apart))
+        order by state.rule_no for update skip locked);
     if v_series is not null then
         v_bound := monitoring_internal.bind_rules(
             array(
                 select state.rule_no from monitoring.alert_rule_states as state
-                where not state.rule_no = any (v_rules)),
+                where state.is_bound and not state.rule_no = any (v_rules)),
             v_series);
     end if;
     if cardinality(v_rules) > 0 then
@@ -264,5 +267,5 @@ begin
 end;
 $$;
 
-comment on function monitoring_internal.refresh_rule_bindings_at(timestamptz) is
+comment on function monitoring_internal.refresh_rule_bindings_at(timestamptz, integer[]) is
     'Binds new series, and rules that are new or changed, to each other; returns how many bindings were made.';

@@ -86,21 +86,24 @@ $$;
 comment on function monitoring_internal.ready_rollup() is
     'The finest level that can be built on, its watermark, up to where it can go, and what it is built from.';
 
--- The end of the next range of a level: of an hour at most, or of one bucket. Where nothing is stored for long, as
--- after a clock was ahead, the range is as long as that and is_empty.
+-- The end of the next range of a level: one bucket or an hour, more where the series are few, and at most a day. Where
+-- nothing is stored for long, as after a clock was ahead, the range is as long as that and is_empty.
 create or replace function monitoring_internal.next_rollup_range(
-    p_width interval, p_from timestamptz, p_until timestamptz, p_sources text[],
+    p_resolution text, p_width interval, p_from timestamptz, p_until timestamptz, p_sources text[], p_limit bigint,
     out until_at timestamptz, out is_empty boolean)
 returns record
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_series bigint;
     v_next timestamptz;
 begin
     until_at := least(p_until, p_from + greatest(p_width, interval '1 hour'));
     is_empty := p_sources is null;
-    if until_at < p_until then
+    if is_empty then
+        until_at := p_until;
+    elsif until_at < p_until then
         v_next := monitoring_internal.next_row_bound(
             array(
                 select format('monitoring.%s', case when word = 'samples' then word else 'rollups_' || word end)
@@ -110,12 +113,19 @@ begin
         if v_next is null or v_next >= until_at then
             is_empty := true;
             until_at := least(p_until, date_bin(p_width, coalesce(v_next, p_until), '1970-01-01 00:00Z'));
+            return;
         end if;
+        v_series := (
+            select count(*) from monitoring_internal.series_levels as level where level.resolution = p_resolution);
+        until_at := least(
+            p_until, p_from + interval '1 hour' * least(24, greatest(1, p_limit / greatest(v_series, 1))));
+        until_at := greatest(until_at, least(p_until, p_from + p_width));
     end if;
 end;
 $$;
 
-comment on function monitoring_internal.next_rollup_range(interval, timestamptz, timestamptz, text[]) is
+comment on function monitoring_internal.next_rollup_range(
+    text, interval, timestamptz, timestamptz, text[], bigint) is
     'End of the next range to build from a time on, and whether nothing is stored in it.';
 
 -- Partitions of the past, when a level catches up: what maintenance keeps ready is there already.
@@ -158,7 +168,7 @@ begin
     if not v_ready.is_begun then
         select range.until_at, range.is_empty into v_step.until_at, v_is_empty
         from monitoring_internal.next_rollup_range(
-            v_ready.width, v_ready.from_at, v_ready.until_at, v_ready.sources) as range;
+            v_ready.resolution, v_ready.width, v_ready.from_at, v_ready.until_at, v_ready.sources, v_limit) as range;
     end if;
     if not v_is_empty then
         v_series := array(

@@ -1,6 +1,6 @@
 -- rollups/sketch.sql: distributions in buckets of relative width, merged exactly, for percentiles within 1 percent.
 -- Owns sketch_key, sketch_value, sketch_fold, sketch_constant, sketch_of_values, sketch_of, merge_sketches,
--- sketch_between, sketch_quantiles, sketch_quantile. Writes nothing. Any number of callers at once.
+-- join_sketches, sketch_between, sketch_quantiles, sketch_quantile. Writes nothing. Any number of callers at once.
 
 -- A sketch is an array of entries, key * 8192 + count, ordered; a count above 8191 takes several entries of its key.
 -- Bucket k of the positive values is (1.02^(k-1), 1.02^k]: what lies in it is within 0.991 percent of sketch_value.
@@ -46,8 +46,7 @@ comment on function monitoring_internal.sketch_value(integer) is
 create or replace function monitoring_internal.sketch_fold(p_entries integer[])
 returns integer[]
 language sql immutable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
+begin atomic
     select array_agg(
         counted.key * 8192 + least(counted.count - part * 8191, 8191)::integer order by counted.key, part)
     from (
@@ -56,7 +55,7 @@ as $$
         group by entry >> 13
     ) as counted
     cross join lateral generate_series(0, (counted.count - 1) / 8191) as part;
-$$;
+end;
 
 comment on function monitoring_internal.sketch_fold(integer[]) is
     'Sketch of the entries of several ones put together; null of none.';
@@ -113,6 +112,17 @@ create or replace aggregate monitoring_internal.merge_sketches(integer[]) (
 comment on aggregate monitoring_internal.merge_sketches(integer[]) is
     'Sketch of all values of several sketches. Of rollups: merge_sketches(coalesce(sketch, '
     'sketch_constant(value_min, sample_count))).';
+
+-- Their entries one after another, where the caller folds them.
+create or replace aggregate monitoring_internal.join_sketches(integer[]) (
+    sfunc = array_cat,
+    stype = integer[],
+    combinefunc = array_cat,
+    parallel = safe
+);
+
+comment on aggregate monitoring_internal.join_sketches(integer[]) is
+    'Entries of several sketches, not folded yet: merge_sketches() without its end.';
 
 -- The value that lies a fraction of the way from one value to the next, as percentile_cont has it.
 -- In parts, so that the difference of two great values and the fraction of a tiny one are no errors.

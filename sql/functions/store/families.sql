@@ -5,7 +5,7 @@
 -- Register or describe metrics: an array of {name, kind, unit, category, description, retention_class, direction,
 -- stale_after}; keys left out keep what is stored, and so do nulls, but for stale_after. Returns how many were new.
 -- Ids are given only to names that a look-up did not find.
--- Raises: PV202 when an entry has no name, or a name or kind that is none.
+-- Raises: PV202 when an entry has no name, or a name or kind that is none; PV210 when its class does not exist.
 create or replace function monitoring_internal.register_families(p_families jsonb)
 returns integer
 language plpgsql volatile parallel unsafe
@@ -26,6 +26,7 @@ begin
             hint = 'A metric needs a name of letters, digits, _ and : and, if any, a kind of counter, gauge, '
                 'histogram, summary or unknown.';
     end if;
+    perform monitoring_internal.check_retention_classes(p_families);
     insert into monitoring.metric_families (name, is_registered)
     select distinct given.name, true
     from jsonb_populate_recordset(null::monitoring.metric_families, p_families) as given

@@ -132,7 +132,8 @@ returns double precision
 language sql immutable parallel safe
 begin atomic
     select case
-        when p_later >= p_earlier then greatest(least(p_later, 1e300), -1e300) - greatest(least(p_earlier, 1e300), -1e300)
+        when p_later >= p_earlier
+            then greatest(least(p_later, 1e300), -1e300) - greatest(least(p_earlier, 1e300), -1e300)
         else least(greatest(p_later, 0), 1e300)
     end;
 end;

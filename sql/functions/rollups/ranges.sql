@@ -2,39 +2,47 @@
 -- Owns next_row_bound, start_rollups, ready_rollup, next_rollup_range, make_rollup_partitions_at, build_next_range_at.
 -- Writes rollup_levels and, through others, rollups and their lineage. Concurrency: one refresher at a time.
 
--- The first time from p_from on at which any of some tables may have rows: the start of a partition that has.
--- Null when none has. Rows in a default partition may be of any time.
+-- The first time from p_from on at which any of some tables may have rows: the start of a partition that has, or the
+-- first row of a default partition, where few are. Null when there is none.
 create or replace function monitoring_internal.next_row_bound(p_tables text[], p_from timestamptz)
 returns timestamptz
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_candidate record;
-    v_has_rows boolean;
+    v_partition regclass;
+    v_column name;
+    v_lower timestamptz;
+    v_at timestamptz;
+    v_next timestamptz;
 begin
-    -- A loop, oldest first, that ends at the first partition with a row.
-    for v_candidate in
-        select bounds.partition, greatest(coalesce(bounds.lower_bound, p_from), p_from) as lower_bound
+    -- A loop, default partitions first and then by time, that ends at the first partition with a row.
+    for v_partition, v_lower, v_column in
+        select bounds.partition, case when not bounds.is_default then greatest(bounds.lower_bound, p_from) end,
+            monitoring_internal.partition_key_column(to_regclass(source.name))
         from unnest(p_tables) as source (name)
         cross join lateral monitoring_internal.partition_bounds(to_regclass(source.name)) as bounds
         where bounds.is_default or bounds.upper_bound > p_from
         order by bounds.lower_bound nulls first
     loop
-        execute format('select exists (select 1 from only %s)', v_candidate.partition) into v_has_rows;
-        if v_has_rows then
-            return v_candidate.lower_bound;
+        if v_lower is null then
+            execute format(
+                'select min(stray.%1$I) from only %2$s as stray where stray.%1$I >= $1', v_column, v_partition)
+            into v_at using p_from;
+        else
+            exit when v_lower >= v_next;
+            execute format('select $1 from only %s limit 1', v_partition) into v_at using v_lower;
         end if;
+        v_next := least(v_next, v_at);
     end loop;
-    return null;
+    return v_next;
 end;
 $$;
 
 comment on function monitoring_internal.next_row_bound(text[], timestamptz) is
-    'Start of the first partition of some tables that ends after a time and has rows, or that time; null without any.';
+    'A time from a given one on before which some tables have no rows; null when they have none after it.';
 
--- Before the first range: every level begins with the day of the oldest sample. What no partition took yet is no older
--- than ingest allows.
+-- Before the first range: every level begins with the day of the oldest sample.
 create or replace function monitoring_internal.start_rollups(p_until timestamptz)
 returns void
 language sql volatile parallel unsafe
@@ -43,10 +51,7 @@ as $$
     update monitoring_internal.rollup_levels as level
     set watermark = date_bin(
         interval '24 hours',
-        least(p_until, case
-            when oldest.bound_at = '-infinity' then p_until - monitoring_internal.setting_interval('store.max_past')
-            else oldest.bound_at
-        end),
+        least(p_until, oldest.bound_at),
         '1970-01-01 00:00Z')
     from (select monitoring_internal.next_row_bound(array['monitoring.samples'], '-infinity')) as oldest (bound_at)
     where level.watermark = '-infinity';
@@ -128,7 +133,8 @@ comment on function monitoring_internal.next_rollup_range(
     text, interval, timestamptz, timestamptz, text[], bigint) is
     'End of the next range to build from a time on, and whether nothing is stored in it.';
 
--- Partitions of the past, when a level catches up: what maintenance keeps ready is there already.
+-- Partitions of the past, once a level that catches up has rows for them in the default partition: what maintenance
+-- keeps ready is there already.
 create or replace function monitoring_internal.make_rollup_partitions_at(
     p_resolution text, p_from timestamptz, p_until timestamptz, p_now timestamptz)
 returns void
@@ -180,8 +186,6 @@ begin
         );
     end if;
     if v_series <> '{}' then
-        perform monitoring_internal.make_rollup_partitions_at(
-            v_ready.resolution, v_step.from_at, v_step.until_at, p_now);
         v_built := monitoring_internal.build_ranges(
             v_ready.resolution, v_series, array_fill(v_step.from_at, array[cardinality(v_series)]),
             array_fill(v_step.until_at, array[cardinality(v_series)]));
@@ -189,6 +193,10 @@ begin
             v_ready.resolution, v_step.from_at, v_step.until_at, 'schedule', v_ready.next_series_id = 0,
             cardinality(v_series), v_built.row_count, v_built.sample_count, v_built.sources, p_now);
         v_step.row_count := v_built.row_count;
+        if v_built.row_count > 0 then
+            perform monitoring_internal.make_rollup_partitions_at(
+                v_ready.resolution, v_step.from_at, v_step.until_at, p_now);
+        end if;
     end if;
     update monitoring_internal.rollup_levels as level
     set watermark = case when is_done then v_step.until_at else level.watermark end,

@@ -86,7 +86,7 @@ comment on function monitoring_internal.late_spans(bigint[], text, interval, tim
     'Ranges of whole built buckets of a level, a series, that some late ranges touch.';
 
 -- What may be dropped of samples and of each level: what every level that is built from it has, and nothing that
--- waits to be built again.
+-- waits to be built again. In whole days, as a change of it is for the audit.
 create or replace function monitoring_internal.hold_rolled_up()
 returns void
 language sql volatile parallel unsafe
@@ -97,9 +97,10 @@ as $$
     from (
         select
             held.table_name,
-            least(
+            date_bin('24 hours', least(
                 coalesce(min(level.watermark), 'infinity'),
-                (select min(late.from_at) from monitoring_internal.late_ranges as late)) as until_at
+                (select min(late.from_at) from monitoring_internal.late_ranges as late)
+            ), '1970-01-01 00:00Z') as until_at
         from (values
             ('monitoring.samples', 'samples'), ('monitoring.rollups_1m', '1m'), ('monitoring.rollups_5m', '5m'),
             ('monitoring.rollups_1h', '1h')

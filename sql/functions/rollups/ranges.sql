@@ -1,34 +1,53 @@
 -- rollups/ranges.sql: which range of which level comes next, and building it.
--- Owns next_row_bound, start_rollups, ready_rollup, next_rollup_range, make_rollup_partitions_at, build_next_range_at.
--- Writes rollup_levels and, through others, rollups and their lineage. Concurrency: one refresher at a time.
+-- Owns next_stray_row, next_row_bound, start_rollups, ready_rollup, next_rollup_range, make_rollup_partitions_at,
+-- build_next_range_at. Writes rollup_levels and, through others, rollups and their lineage.
+-- Concurrency: one refresher at a time (refresh_next_rollup_at sees to it).
+
+-- The first row of a default partition from a time on; few rows are ever there.
+create or replace function monitoring_internal.next_stray_row(
+    p_parent regclass, p_default regclass, p_from timestamptz)
+returns timestamptz
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_column constant name := monitoring_internal.partition_key_column(p_parent);
+    v_at timestamptz;
+begin
+    execute format('select min(stray.%1$I) from only %2$s as stray where stray.%1$I >= $1', v_column, p_default)
+    into v_at using p_from;
+    return v_at;
+end;
+$$;
+
+comment on function monitoring_internal.next_stray_row(regclass, regclass, timestamptz) is
+    'Time of the first row of a default partition from a time on; null when there is none.';
 
 -- The first time from p_from on at which any of some tables may have rows: the start of a partition that has, or the
--- first row of a default partition, where few are. Null when there is none.
+-- first row of a default partition. Null when there is none.
 create or replace function monitoring_internal.next_row_bound(p_tables text[], p_from timestamptz)
 returns timestamptz
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_parent regclass;
     v_partition regclass;
-    v_column name;
     v_lower timestamptz;
     v_at timestamptz;
     v_next timestamptz;
 begin
     -- A loop, default partitions first and then by time, that ends at the first partition with a row.
-    for v_partition, v_lower, v_column in
-        select bounds.partition, case when not bounds.is_default then greatest(bounds.lower_bound, p_from) end,
-            monitoring_internal.partition_key_column(to_regclass(source.name))
+    for v_parent, v_partition, v_lower in
+        select to_regclass(source.name), bounds.partition,
+            case when not bounds.is_default then greatest(bounds.lower_bound, p_from) end
         from unnest(p_tables) as source (name)
         cross join lateral monitoring_internal.partition_bounds(to_regclass(source.name)) as bounds
         where bounds.is_default or bounds.upper_bound > p_from
         order by bounds.lower_bound nulls first
     loop
         if v_lower is null then
-            execute format(
-                'select min(stray.%1$I) from only %2$s as stray where stray.%1$I >= $1', v_column, v_partition)
-            into v_at using p_from;
+            v_at := monitoring_internal.next_stray_row(v_parent, v_partition, p_from);
         else
             exit when v_lower >= v_next;
             execute format('select $1 from only %s limit 1', v_partition) into v_at using v_lower;
@@ -53,7 +72,9 @@ as $$
         interval '24 hours',
         least(p_until, oldest.bound_at),
         '1970-01-01 00:00Z')
-    from (select monitoring_internal.next_row_bound(array['monitoring.samples'], '-infinity')) as oldest (bound_at)
+    from (
+        select monitoring_internal.next_row_bound(array['monitoring.samples', 'monitoring.sample_blocks'], '-infinity')
+    ) as oldest (bound_at)
     where level.watermark = '-infinity';
 $$;
 
@@ -111,8 +132,13 @@ begin
     elsif until_at < p_until then
         v_next := monitoring_internal.next_row_bound(
             array(
-                select format('monitoring.%s', case when word = 'samples' then word else 'rollups_' || word end)
-                from unnest(p_sources) as word
+                select held.name
+                from unnest(p_sources) as used (word)
+                cross join lateral unnest(case
+                    when used.word = 'samples'
+                        then array['monitoring.samples', 'monitoring.sample_blocks', 'monitoring.late_samples']
+                    else array[format('monitoring.rollups_%s', used.word)]
+                end) as held (name)
             ),
             p_from);
         if v_next is null or v_next >= until_at then

@@ -1,5 +1,5 @@
 -- rollups/fold.sql: samples to buckets, and buckets to wider ones.
--- Owns fold_samples, fold_rollups, counter_step. Writes nothing.
+-- Owns fold_samples, fold_rollups, counter_growth. Writes nothing.
 -- Concurrency: any number of callers; each reads one snapshot.
 
 -- The buckets of ranges of samples, one range a series; p_counter says which series are counters.
@@ -44,11 +44,13 @@ begin
             select point.sampled_at, point.value
             from monitoring_internal.read_points(array[range.series_id], range.from_at, range.until_at) as point
             where not v_is_raw
+            -- Sums are the same to the last bit, wherever the samples come from.
+            order by sampled_at
         ) as sample
         group by date_bin(p_width, sample.sampled_at, '1970-01-01 00:00Z')
     ) as bucket
     left join lateral (
-        select sum(monitoring_internal.counter_step(step.earlier, step.later)) as increase
+        select sum(monitoring_internal.counter_growth(step.earlier, step.later)) as increase
         from unnest(bucket.point_values[:bucket.count - 1], bucket.point_values[2:]) as step (earlier, later)
     ) as grown on range.is_counter
     left join lateral (
@@ -107,7 +109,7 @@ begin
         group by date_bin(p_width, part.bucket_at, '1970-01-01 00:00Z')
     ) as bucket
     left join lateral (
-        select sum(monitoring_internal.counter_step(step.earlier, step.later)) as increase
+        select sum(monitoring_internal.counter_growth(step.earlier, step.later)) as increase
         from unnest(bucket.lasts[:bucket.parts - 1], bucket.firsts[2:]) as step (earlier, later)
     ) as grown on bucket.increase is not null
     left join lateral (
@@ -127,7 +129,7 @@ comment on function monitoring_internal.fold_rollups(text, interval, integer[], 
 
 -- How much a counter grew from one value to the next; one that is smaller began anew from zero.
 -- What no counter reaches is cut, so that no difference is too great for a number.
-create or replace function monitoring_internal.counter_step(p_earlier double precision, p_later double precision)
+create or replace function monitoring_internal.counter_growth(p_earlier double precision, p_later double precision)
 returns double precision
 language sql immutable parallel safe
 begin atomic
@@ -138,5 +140,5 @@ begin atomic
     end;
 end;
 
-comment on function monitoring_internal.counter_step(double precision, double precision) is
+comment on function monitoring_internal.counter_growth(double precision, double precision) is
     'Growth of a counter from one value to the next: their difference, or all of the later one after a reset.';

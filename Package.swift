@@ -59,6 +59,9 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["EmbeddedPostgres", "Migrations", "Postgres", "Runtime"],
             path: "Tests/TestSupport", swiftSettings: strict),
+        .executableTarget(
+            name: "delivery-process", dependencies: ["Delivery", "Postgres", "Runtime", "Secrets"],
+            path: "Tests/DeliveryProcess", swiftSettings: strict),
         tests("RuntimeTests", ["Runtime"]),
         tests("SecretsTests", ["Runtime", "Secrets"]),
         tests("PostgresTests", ["Postgres", "EmbeddedPostgres", "Runtime"]),

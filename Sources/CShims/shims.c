@@ -73,17 +73,21 @@ CURLcode pgvigil_curl_harden(CURL *handle) {
     if (!code) code = curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L);
     if (!code) code = curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L);
     if (!code) code = curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_MAXAGE_CONN, 4L);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_MAXLIFETIME_CONN, 300L);
     return code;
 }
 
 CURLcode pgvigil_curl_callbacks(CURL *handle, pgvigil_curl_sink body, pgvigil_curl_sink header, pgvigil_curl_gate gate,
-                                void *context) {
+                                pgvigil_curl_start start, void *context) {
     CURLcode code = curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, body);
     if (!code) code = curl_easy_setopt(handle, CURLOPT_WRITEDATA, context);
     if (!code) code = curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, header);
     if (!code) code = curl_easy_setopt(handle, CURLOPT_HEADERDATA, context);
     if (!code) code = curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, gate);
     if (!code) code = curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, context);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_PREREQFUNCTION, start);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_PREREQDATA, context);
     return code;
 }
 

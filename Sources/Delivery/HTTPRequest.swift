@@ -16,6 +16,8 @@ package struct HTTPRequest: Sendable {
     package var readLimit: Int
     /// How many of them are kept.
     package var keptBytes: Int
+    /// Addresses to take for names, as `name:port:address`, instead of asking the name server.
+    var answers: [String] = []
 
     /// A POST with the bounds that receivers of webhooks are held to.
     package init(

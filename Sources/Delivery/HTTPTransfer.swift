@@ -9,6 +9,8 @@ final class HTTPTransfer: @unchecked Sendable {  // Proof: handed over under a l
     let policy: AddressPolicy
     private let finish: @Sendable (Result<HTTPReply, HTTPFailure>) -> Void
     private var lines: UnsafeMutablePointer<curl_slist>?
+    private var answers: UnsafeMutablePointer<curl_slist>?
+    private var isBegun = false
     private var head: [UInt8] = []
     private var bodyCount = 0
     private var headerCount = 0
@@ -28,7 +30,10 @@ final class HTTPTransfer: @unchecked Sendable {  // Proof: handed over under a l
         self.finish = finish
     }
 
-    deinit { curl_slist_free_all(lines) }
+    deinit {
+        curl_slist_free_all(lines)
+        curl_slist_free_all(answers)
+    }
 
     /// The task that waits was cancelled.
     var isCancelled: Bool { isWithdrawn.withLock { $0 } }
@@ -50,8 +55,10 @@ final class HTTPTransfer: @unchecked Sendable {  // Proof: handed over under a l
                 handle, CURLOPT_CONNECTTIMEOUT_MS, Int(request.connectTimeout.millisecondsRoundedUp)),
             pgvigil_curl_set_long(handle, CURLOPT_TIMEOUT_MS, max(Int(request.timeout.millisecondsRoundedUp), 1)),
             pgvigil_curl_set_headers(handle, lines),
-            pgvigil_curl_callbacks(handle, Self.onBody, Self.onHeader, Self.onAddress, context),
+            pgvigil_curl_callbacks(handle, Self.onBody, Self.onHeader, Self.onAddress, Self.onStart, context),
         ]
+        for answer in request.answers { answers = curl_slist_append(answers, answer) }
+        if answers != nil { codes.append(pgvigil_curl_set_answers(handle, answers)) }
         if let caFile { codes.append(pgvigil_curl_set_text(handle, CURLOPT_CAINFO, caFile)) }
         if request.method != "GET" {
             codes.append(request.body.withUnsafeBytes { pgvigil_curl_set_body(handle, $0.baseAddress, $0.count) })
@@ -79,6 +86,9 @@ final class HTTPTransfer: @unchecked Sendable {  // Proof: handed over under a l
     private func failure(_ code: CURLcode, _ handle: UnsafeMutableRawPointer, _ total: Duration) -> HTTPFailure {
         if let refusal {
             return HTTPFailure(.forbiddenAddress, "the address is not to be dialled: \(refusal)", total: total)
+        }
+        guard code != CURLE_ABORTED_BY_CALLBACK else {
+            return HTTPFailure(.broken, "the connection was closed before an answer came", total: total)
         }
         let text = String(cString: curl_easy_strerror(code))
         let message = (text.first?.lowercased() ?? "") + text.dropFirst()
@@ -136,6 +146,16 @@ final class HTTPTransfer: @unchecked Sendable {  // Proof: handed over under a l
             transfer.retryAfter = parts[1].split(whereSeparator: { $0.isWhitespace }).joined(separator: " ")
         }
         return size * count
+    }
+
+    /// Lets the request out once.
+    ///
+    /// Where a kept connection breaks before an answer, libcurl would send it again by
+    /// itself, up to five times, though the receiver may have taken it: when to try again is for the store to say.
+    private static let onStart: pgvigil_curl_start = { context, _, _, _, _ in
+        guard let transfer = of(context), !transfer.isBegun else { return CURL_PREREQFUNC_ABORT }
+        transfer.isBegun = true
+        return CURL_PREREQFUNC_OK
     }
 
     private static let onAddress: pgvigil_curl_gate = { context, _, address in

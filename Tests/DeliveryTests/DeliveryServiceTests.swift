@@ -10,121 +10,6 @@ import Testing
 
 /// Messages of the store on their way to receivers, and what becomes of them.
 @Suite struct DeliveryServiceTests {
-    /// A store with one webhook endpoint, and services that deliver.
-    private struct Bench: Sendable {
-        let database: Database
-        let admin: PostgresConnection
-        let key: SealingKey
-        let role: String
-
-        static func with(_ body: @escaping @Sendable (Bench) async throws -> Void) async throws {
-            try await TestDatabase.withDatabase { database in
-                let admin = try await database.connect()
-                let role = "delivery_\(database.name)"
-                try await admin.execute("create role \(role) login in role monitoring_service")
-                try await admin.execute(
-                    """
-                    update monitoring.settings set value = '10ms' where name = 'delivery.backoff_base';
-                    update monitoring.settings set value = '1s' where name = 'delivery.lease_grace';
-                    """)
-                let bench = Bench(database: database, admin: admin, key: try SealingKey.generate(), role: role)
-                do {
-                    try await body(bench)
-                    await admin.close()
-                } catch {
-                    await admin.close()
-                    throw error
-                }
-            }
-        }
-
-        static let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-        /// Makes an endpoint whose secret is sealed as the command line seals it.
-        func addEndpoint(_ name: String, _ url: String, retries: Int = 3) async throws -> String {
-            let id = try await admin.query("select gen_random_uuid()").scalar ?? ""
-            let context = try await admin.query(
-                "select monitoring_internal.endpoint_seal_context($1::uuid, $2)", [id, url]
-            ).scalar
-            let sealed = try KeyRing(key).seal(SecretBytes(Array(Self.secret.utf8)), context: context ?? "")
-            _ = try await admin.query(
-                "select monitoring.add_endpoint($1::uuid, $2, 'webhook', $3, $4)", [id, name, url, sealed])
-            _ = try await admin.query(
-                """
-                update monitoring.webhook_endpoints set retry_attempts = $2::integer, timeout = '1s'
-                where id = $1::uuid
-                """,
-                [id, String(retries)])
-            return id
-        }
-
-        func enqueue(_ id: String, _ count: Int = 1) async throws {
-            _ = try await admin.query(
-                """
-                select monitoring.send_webhook_notification($1::uuid, 'alert.fired', jsonb_build_object('n', n))
-                from generate_series(1, $2::integer) as n
-                """, [id, String(count)])
-        }
-
-        /// Runs services until the body returns, then lets them finish.
-        func serving(
-            _ count: Int = 1, allowing networks: [Network] = [Network(bytes: [127, 0, 0, 0], prefix: 8)],
-            _ body: () async throws -> Void
-        ) async throws {
-            let shutdown = GracefulShutdown()
-            let secrets = try SecretOpener(KeySource(file: nil, environment: ["PGVIGIL_KEY": key.text]))
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for number in 1...count {
-                    let service = try DeliveryService(
-                        .init(
-                            configuration: PostgresConfiguration(
-                                conninfo: database.cluster.conninfo(database: database.name, user: role),
-                                applicationName: "pgvigil delivery"),
-                            instanceID: "00000000-0000-4000-8000-00000000000\(number)",
-                            sender: .init(policy: AddressPolicy(allowing: networks))),
-                        secrets: secrets, shutdown: shutdown, log: Log(level: .error) { _ in })
-                    group.addTask { try await service.run() }
-                }
-                do {
-                    try await body()
-                    shutdown.request()
-                } catch {
-                    shutdown.request()
-                    throw error
-                }
-                try await group.waitForAll()
-            }
-        }
-
-        /// Waits until a query says `t`.
-        func until(_ what: String, _ query: String) async throws {
-            for _ in 0..<600 {
-                if try await admin.query(query).scalar == "t" { return }
-                try await Task.sleep(for: .milliseconds(50))
-            }
-            let left = try await admin.query(
-                """
-                select concat(
-                    (select string_agg(to_jsonb(left_over)::text, ' ') from monitoring.deliveries as left_over),
-                    (select string_agg(to_jsonb(done)::text, ' ') from monitoring.delivery_attempts as done))
-                """)
-            Issue.record("\(what): \(left.scalar ?? "")")
-        }
-
-        func untilEmpty() async throws {
-            try await until("deliveries are left", "select not exists (select from monitoring.deliveries)")
-        }
-    }
-
-    private static func header(_ name: String, of request: String) -> String? {
-        request.split(separator: "\r\n").first { $0.lowercased().hasPrefix("\(name): ") }
-            .map { String($0.dropFirst(name.count + 2)) }
-    }
-
-    private static func body(of request: String) -> String {
-        request.firstRange(of: "\r\n\r\n").map { String(request[$0.upperBound...]) } ?? ""
-    }
-
     @Test("a message arrives once, signed over the very bytes that were sent, and its end is in the ledger")
     func delivered() async throws {
         try await Bench.with { bench in
@@ -140,11 +25,11 @@ import Testing
                 #expect(server.seen.withLock { $0.count } == 1)
                 let key = try #require(WebhookSignature.Key(Bench.secret.utf8))
                 let expected = WebhookSignature.headers(
-                    id: Self.header("webhook-id", of: request) ?? "",
-                    timestamp: Int64(Self.header("webhook-timestamp", of: request) ?? "") ?? 0,
-                    body: Array(Self.body(of: request).utf8), keys: [key])
-                #expect(Self.header("webhook-signature", of: request) == expected.last?.value)
-                #expect(Self.header("content-type", of: request) == "application/json")
+                    id: Bench.header("webhook-id", of: request) ?? "",
+                    timestamp: Int64(Bench.header("webhook-timestamp", of: request) ?? "") ?? 0,
+                    body: Array(Bench.body(of: request).utf8), keys: [key])
+                #expect(Bench.header("webhook-signature", of: request) == expected.last?.value)
+                #expect(Bench.header("content-type", of: request) == "application/json")
                 let ends = try await bench.admin.query(
                     """
                     select outcome || status_code || (select total_calls || '/' || successful_calls
@@ -168,7 +53,7 @@ import Testing
                     try await bench.enqueue(id)
                     try await bench.until("no dead letter", "select exists (select from monitoring.dead_letters)")
                 }
-                let ids = server.seen.withLock { $0.map { Self.header("webhook-id", of: $0) } }
+                let ids = server.seen.withLock { $0.map { Bench.header("webhook-id", of: $0) } }
                 #expect(ids.count == 3, "the first attempt and two more")
                 #expect(Set(ids).count == 1)
                 let last = try await bench.admin.query(
@@ -194,7 +79,7 @@ import Testing
                     """
                 ).single()
                 try await bench.serving { try await bench.untilEmpty() }
-                let ids = server.seen.withLock { $0.map { Self.header("webhook-id", of: $0) } }
+                let ids = server.seen.withLock { $0.map { Bench.header("webhook-id", of: $0) } }
                 #expect(ids == [held["message_id"]])
                 let late = try await bench.admin.query(
                     """
@@ -248,8 +133,10 @@ import Testing
         }
     }
 
-    @Test("two services share the work, each message goes out once, and one stuck receiver holds up no other")
-    func shared() async throws {
+    @Test(
+        "two services share the work, each message goes out once, and one stuck receiver holds up no other",
+        arguments: [2, 3])
+    func shared(_ services: Int) async throws {
         try await Bench.with { bench in
             try await HostileServer.with { exchange in
                 _ = exchange.request()
@@ -261,7 +148,7 @@ import Testing
                     let hanging = try await bench.addEndpoint("stuck", "http://127.0.0.1:\(stuck.port)/")
                     let id = try await bench.addEndpoint("quick", "http://127.0.0.1:\(quick.port)/")
                     try await bench.enqueue(hanging, 40)
-                    try await bench.serving(2) {
+                    try await bench.serving(services) {
                         for _ in 0..<600 where stuck.seen.withLock({ $0.isEmpty }) {
                             try await Task.sleep(for: .milliseconds(10))
                         }
@@ -280,7 +167,7 @@ import Testing
                             where destination_id = '\(id)' and outcome = 'delivered'
                             """)
                     }
-                    let ids = quick.seen.withLock { $0.compactMap { Self.header("webhook-id", of: $0) } }
+                    let ids = quick.seen.withLock { $0.compactMap { Bench.header("webhook-id", of: $0) } }
                     #expect(ids.count == 300)
                     #expect(Set(ids).count == 300)
                 }
@@ -298,7 +185,7 @@ import Testing
                 }
             } _: { server in
                 let id = try await bench.addEndpoint("ops", "http://127.0.0.1:\(server.port)/hook")
-                try await bench.enqueue(id, 3)
+                try await bench.enqueue(id, 50)
                 try await bench.serving {
                     for _ in 0..<600 where server.seen.withLock({ $0.isEmpty }) {
                         try await Task.sleep(for: .milliseconds(10))
@@ -310,7 +197,7 @@ import Testing
                         || (select count(*) from monitoring.deliveries)
                             + (select count(*) from monitoring.delivery_attempts where outcome = 'delivered')
                     """)
-                #expect(left.scalar == "0 3", "nothing is leased, nothing is lost")
+                #expect(left.scalar == "0 50", "nothing is leased, nothing is lost")
             }
         }
     }
@@ -336,7 +223,7 @@ import Testing
                         )
                     }
                 }
-                let ids = server.seen.withLock { Set($0.compactMap { Self.header("webhook-id", of: $0) }) }
+                let ids = server.seen.withLock { Set($0.compactMap { Bench.header("webhook-id", of: $0) }) }
                 #expect(ids.count == 100)
             }
         }

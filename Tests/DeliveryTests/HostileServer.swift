@@ -39,6 +39,17 @@ final class HostileServer: Sendable {
             let bytes = Array(text.utf8)
             return send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
         }
+
+        /// Makes the end of the connection a reset.
+        func reset() {
+            var linger = linger(l_onoff: 1, l_linger: 0)
+            setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
+        }
+
+        /// Waits until the server has seen so many requests.
+        func waitUntilSeen(_ count: Int) {
+            while server.seen.withLock({ $0.count < count }) { usleep(1000) }
+        }
     }
 
     let port: UInt16
@@ -48,7 +59,7 @@ final class HostileServer: Sendable {
 
     init(_ script: @escaping Script) throws {
         self.script = script
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
@@ -86,7 +97,8 @@ final class HostileServer: Sendable {
 
     private func accept() {
         while true {
-            let socket = Glibc.accept(listener, nil, nil)
+            // A process that another test starts meanwhile must not keep the connection open.
+            let socket = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
             guard socket >= 0 else { break }
             let exchange = Exchange(socket: socket, server: self)
             let script = script

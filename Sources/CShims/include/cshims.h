@@ -64,13 +64,19 @@ typedef size_t (*pgvigil_curl_sink)(char *bytes, size_t size, size_t count, void
 /// Called before a socket is made for an address; -1 refuses it.
 typedef curl_socket_t (*pgvigil_curl_gate)(void *context, curlsocktype purpose, struct curl_sockaddr *address);
 
+/// Called before each request on a connection, whose addresses and ports it is told; 0 lets it go out.
+typedef int (*pgvigil_curl_start)(void *context, char *remote, char *local, int remotePort, int localPort);
+
 /// What every request of ours has in common: http and https alone, TLS 1.2 at least and verified, no redirects, no
-/// proxy from the environment, no signals, no decompression.
+/// proxy from the environment, no signals, no decompression. Connections are kept for less long than servers do, who
+/// mostly wait 5 s, so that a request seldom meets one that is being closed; and none so long that a name's new address
+/// is never dialled.
 CURLcode pgvigil_curl_harden(CURL *handle);
 
-/// Sends replies, their header lines and the addresses to be dialled to three functions, all with one context.
+/// Sends replies, their header lines, the addresses to be dialled and the begin of requests to four functions, all with
+/// one context.
 CURLcode pgvigil_curl_callbacks(CURL *handle, pgvigil_curl_sink body, pgvigil_curl_sink header, pgvigil_curl_gate gate,
-                                void *context);
+                                pgvigil_curl_start start, void *context);
 
 /// curl_easy_setopt for a number.
 static inline CURLcode pgvigil_curl_set_long(CURL *handle, CURLoption option, long value) {
@@ -85,6 +91,11 @@ static inline CURLcode pgvigil_curl_set_text(CURL *handle, CURLoption option, co
 /// The header lines of a request, which must outlive it.
 static inline CURLcode pgvigil_curl_set_headers(CURL *handle, struct curl_slist *headers) {
     return curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
+}
+
+/// Addresses to take for names instead of asking the name server, as NAME:PORT:ADDRESS; they must outlive the request.
+static inline CURLcode pgvigil_curl_set_answers(CURL *handle, struct curl_slist *answers) {
+    return curl_easy_setopt(handle, CURLOPT_RESOLVE, answers);
 }
 
 /// The body of a request, which curl copies.

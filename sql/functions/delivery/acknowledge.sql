@@ -7,9 +7,10 @@
 create or replace function monitoring_internal.tell_destinations_at(
     p_ends monitoring_internal.delivery_end[], p_now timestamptz)
 returns void
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
     with told as (
         select ended.destination_id, coalesce(endpoint.max_in_flight, 16) as most,
             count(*) filter (where ended.outcome = 'delivered') as successes,
@@ -53,7 +54,14 @@ as $$
             select case when told.successes > 0 then 0 else known.consecutive_failures + told.failures end as failures
         ) as total
     ) as judged
-    where state.destination_id = told.destination_id;
+    where state.destination_id = told.destination_id
+        -- What says nothing new is not written: a row that changes with every report is slow to find for as long as a
+        -- long transaction keeps its old versions.
+        and not (told.successes > 0 and not told.has_failed and told.throttled_until is null
+            and known.breaker = 'closed' and known.consecutive_failures = 0 and known.open_since_at is null
+            and known.open_until <= p_now and known.in_flight_limit = told.most
+            and coalesce(known.last_success_at > p_now - interval '5 seconds', false));
+end;
 $$;
 
 comment on function monitoring_internal.tell_destinations_at(monitoring_internal.delivery_end[], timestamptz) is
@@ -63,24 +71,30 @@ comment on function monitoring_internal.tell_destinations_at(monitoring_internal
 create or replace function monitoring_internal.count_calls_at(
     p_ends monitoring_internal.delivery_end[], p_now timestamptz)
 returns void
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
     update monitoring.webhook_endpoints as endpoint
     set total_calls = endpoint.total_calls + told.calls,
         successful_calls = endpoint.successful_calls + told.successes,
         failed_calls = endpoint.failed_calls + told.calls - told.successes,
         last_success_at = case when told.successes > 0 then p_now else endpoint.last_success_at end,
-        last_failure_at = case when told.calls > told.successes then p_now else endpoint.last_failure_at end,
-        is_active = endpoint.is_active and not told.is_gone,
-        disabled_reason = case when told.is_gone then 'it answered 410 Gone' else endpoint.disabled_reason end
+        last_failure_at = case when told.calls > told.successes then p_now else endpoint.last_failure_at end
     from (
-        select ended.destination_id, count(*) as calls, coalesce(bool_or(ended.status_code = 410), false) as is_gone,
+        select ended.destination_id, count(*) as calls,
             count(*) filter (where ended.outcome = 'delivered') as successes
         from unnest(p_ends) as ended
         where ended.outcome <> 'released'
         group by ended.destination_id) as told
     where endpoint.id = told.destination_id;
+    -- By itself: is_active is audited, whether it changes or not.
+    update monitoring.webhook_endpoints as endpoint
+    set is_active = false, disabled_reason = 'it answered 410 Gone'
+    from unnest(p_ends) as ended
+    where endpoint.id = ended.destination_id and endpoint.is_active and ended.status_code = 410
+        and ended.outcome <> 'released';
+end;
 $$;
 
 comment on function monitoring_internal.count_calls_at(monitoring_internal.delivery_end[], timestamptz) is

@@ -185,24 +185,27 @@ comment on function monitoring_internal.claim_deliveries(uuid, integer) is
 -- How long until something may be claimed; null when nothing waits.
 create or replace function monitoring_internal.next_delivery_delay_at(p_now timestamptz)
 returns interval
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
     -- Nothing waiting is no wait of nothing: greatest() would pass the null over.
-    select min(greatest(state.open_until, waiting.due_at, p_now)) - p_now
-    from monitoring.destination_states as state
-    cross join lateral (
-        -- The few that are on their way stand before those that wait.
-        select min(greatest(head.due_at, coalesce(head.lease_expires_at, '-infinity'))) as due_at
-        from (
-            select delivery.due_at, delivery.lease_expires_at
-            from monitoring.deliveries as delivery
-            where delivery.destination_id = state.destination_id and delivery.due_at < 'infinity'
-            order by delivery.due_at, delivery.delivery_id
-            limit state.in_flight_limit) as head
-    ) as waiting
-    where waiting.due_at is not null
-        and monitoring_internal.is_sent_to(state.destination_id);
+    return (
+        select min(greatest(state.open_until, waiting.due_at, p_now)) - p_now
+        from monitoring.destination_states as state
+        cross join lateral (
+            -- The few that are on their way stand before those that wait.
+            select min(greatest(head.due_at, coalesce(head.lease_expires_at, '-infinity'))) as due_at
+            from (
+                select delivery.due_at, delivery.lease_expires_at
+                from monitoring.deliveries as delivery
+                where delivery.destination_id = state.destination_id and delivery.due_at < 'infinity'
+                order by delivery.due_at, delivery.delivery_id
+                limit state.in_flight_limit) as head
+        ) as waiting
+        where waiting.due_at is not null
+            and monitoring_internal.is_sent_to(state.destination_id));
+end;
 $$;
 
 comment on function monitoring_internal.next_delivery_delay_at(timestamptz) is

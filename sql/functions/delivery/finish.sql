@@ -83,30 +83,36 @@ create or replace function monitoring_internal.delivery_ends_at(
     p_instance_id uuid, p_delivery_ids bigint[], p_fences bigint[], p_statuses integer[], p_error_classes text[],
     p_retry_after text[], p_responses text[], p_seconds double precision[], p_now timestamptz)
 returns monitoring_internal.delivery_end[]
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
-    select array_agg(row(
-        delivery.delivery_id, delivery.message_id, delivery.message_created_at, delivery.tenant_id,
-        delivery.destination_id, delivery.attempt, delivery.fence, judged.outcome, report.status,
-        coalesce(report.error_class, case when judged.outcome <> 'delivered' then 'status' end),
-        left(report.response, 4096), report.seconds,
-        p_now + greatest(
-            wish.wait, monitoring_internal.retry_delay(delivery.attempt, delivery.delivery_id),
-            case when report.status between 300 and 499 then interval '1 min' end),
-        case when report.status in (429, 503) then p_now + wish.wait end)::monitoring_internal.delivery_end)
-    from unnest(p_delivery_ids, p_fences, p_statuses, p_error_classes, p_retry_after, p_responses, p_seconds)
-        as report (delivery_id, fence, status, error_class, retry_after, response, seconds)
-    inner join monitoring.deliveries as delivery on delivery.delivery_id = report.delivery_id
-        and delivery.fence = report.fence and delivery.lease_instance_id = p_instance_id
-    left join monitoring.webhook_endpoints as endpoint on endpoint.id = delivery.destination_id
-    cross join lateral (
-        select monitoring_internal.retry_after(report.retry_after, p_now) as wait,
-            monitoring_internal.delivery_outcome(report.status, report.error_class, delivery.attempt,
+begin
+    -- What went well, nearly all, asks for no wait.
+    return (
+        select array_agg(row(
+            delivery.delivery_id, delivery.message_id, delivery.message_created_at, delivery.tenant_id,
+            delivery.destination_id, delivery.attempt, delivery.fence, judged.outcome, report.status,
+            coalesce(report.error_class, case when judged.outcome <> 'delivered' then 'status' end),
+            left(report.response, 4096), report.seconds, wish.due_at,
+            case when report.status in (429, 503) then p_now + wish.wait end)::monitoring_internal.delivery_end)
+        from unnest(p_delivery_ids, p_fences, p_statuses, p_error_classes, p_retry_after, p_responses, p_seconds)
+            as report (delivery_id, fence, status, error_class, retry_after, response, seconds)
+        inner join monitoring.deliveries as delivery on delivery.delivery_id = report.delivery_id
+            and delivery.fence = report.fence and delivery.lease_instance_id = p_instance_id
+        left join monitoring.webhook_endpoints as endpoint on endpoint.id = delivery.destination_id
+        cross join lateral (
+            select monitoring_internal.delivery_outcome(report.status, report.error_class, delivery.attempt,
                 coalesce(endpoint.retry_attempts, 1000000), delivery.deadline_at <= p_now) as outcome
-    ) as wish
-    cross join lateral (select wish.outcome) as judged;
+            offset 0
+        ) as judged
+        left join lateral (
+            select asked.wait, p_now + greatest(
+                asked.wait, monitoring_internal.retry_delay(delivery.attempt, delivery.delivery_id),
+                case when report.status between 300 and 499 then interval '1 min' end) as due_at
+            from (select monitoring_internal.retry_after(report.retry_after, p_now) as wait offset 0) as asked
+        ) as wish on judged.outcome <> 'delivered');
+end;
 $$;
 
 comment on function monitoring_internal.delivery_ends_at(
@@ -152,9 +158,10 @@ comment on function monitoring_internal.pass_to_fallbacks_at(monitoring_internal
 create or replace function monitoring_internal.end_deliveries_at(
     p_ends monitoring_internal.delivery_end[], p_instance_id uuid, p_now timestamptz)
 returns void
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
     insert into monitoring.delivery_attempts (
         delivery_id, attempt, fence, message_id, tenant_id, destination_id, outcome, status_code, error_class, response,
         duration_seconds, instance_id, finished_at)
@@ -163,6 +170,12 @@ as $$
         ended.response, ended.duration_seconds, p_instance_id, p_now
     from unnest(p_ends) as ended
     where ended.outcome <> 'released';
+    delete from monitoring.deliveries as delivery
+    using unnest(p_ends) as ended
+    where delivery.delivery_id = ended.delivery_id and ended.outcome = 'delivered';
+    if not exists (select from unnest(p_ends) as ended where ended.outcome <> 'delivered') then
+        return;
+    end if;
     insert into monitoring.dead_letters (
         delivery_id, message_id, message_created_at, tenant_id, destination_id, recipient, event_type, attempts,
         reason, status_code, died_at)
@@ -176,11 +189,11 @@ as $$
     left join monitoring.outbox_messages as message
         on message.message_id = ended.message_id and message.created_at = ended.message_created_at
     where ended.outcome = 'dead';
-    select monitoring_internal.pass_to_fallbacks_at(p_ends, p_now)
+    perform monitoring_internal.pass_to_fallbacks_at(p_ends, p_now)
     where exists (select from unnest(p_ends) as ended where ended.outcome = 'dead');
     delete from monitoring.deliveries as delivery
     using unnest(p_ends) as ended
-    where delivery.delivery_id = ended.delivery_id and ended.outcome in ('delivered', 'dead');
+    where delivery.delivery_id = ended.delivery_id and ended.outcome = 'dead';
     update monitoring.deliveries as delivery
     set state = case when ended.outcome = 'released' and delivery.attempt = 1 then 'pending' else 'failed' end,
         attempt = delivery.attempt - (ended.outcome = 'released')::integer,
@@ -189,6 +202,7 @@ as $$
         last_error = ended.error_class
     from unnest(p_ends) as ended
     where delivery.delivery_id = ended.delivery_id and ended.outcome in ('failed', 'released');
+end;
 $$;
 
 comment on function monitoring_internal.end_deliveries_at(

@@ -51,9 +51,10 @@ comment on function monitoring_internal.write_messages_at(
 -- recipient of an email or SMS channel is a delivery of its own, so that one that fails is tried again alone.
 create or replace function monitoring_internal.queue_deliveries_at(p_now timestamptz, p_message_ids uuid[])
 returns void
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
     insert into monitoring.destination_states (destination_id, tenant_id, in_flight_limit)
     select distinct message.destination_id,
         case when endpoint.id is null then channel.tenant_id else endpoint.tenant_id end,
@@ -82,7 +83,8 @@ as $$
     where message.created_at = p_now and message.message_id = any (p_message_ids)
     order by message.severity is distinct from 'critical', message.channel_id, message.ordering_key;
     -- One a transaction: equal ones are folded.
-    select pg_notify('pgvigil_deliveries', '');
+    perform pg_notify('pgvigil_deliveries', '');
+end;
 $$;
 
 comment on function monitoring_internal.queue_deliveries_at(timestamptz, uuid[]) is

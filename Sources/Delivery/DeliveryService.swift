@@ -56,6 +56,7 @@ package final class DeliveryService: Service {
 
     /// Without news the store is asked so often.
     private static let longestSleep = Duration.seconds(5)
+    private static let nap = Duration.milliseconds(50)
     private static let shortestSleep = Duration.milliseconds(5)
 
     /// Starts nothing yet but the thread that sends.
@@ -125,6 +126,8 @@ package final class DeliveryService: Service {
         state.withLock { $0.onTheWay += claims.count }
         for claim in claims { group.addTask { await self.deliver(claim) } }
         guard claims.count < room else { return nil }
+        // What was sent off mostly ends soon and wakes us; only who has nothing to send needs to ask for how long.
+        guard claims.isEmpty else { return Self.nap }
         let delay = try await store.delayUntilNext() ?? Self.longestSleep
         return min(max(delay, Self.shortestSleep), Self.longestSleep)
     }

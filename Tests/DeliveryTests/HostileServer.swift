@@ -40,10 +40,11 @@ final class HostileServer: Sendable {
             return send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
         }
 
-        /// Makes the end of the connection a reset.
+        /// Ends the connection by a reset.
         func reset() {
-            var linger = linger(l_onoff: 1, l_linger: 0)
-            setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
+            var nowhere = sockaddr()
+            nowhere.sa_family = sa_family_t(AF_UNSPEC)
+            connect(socket, &nowhere, socklen_t(MemoryLayout<sockaddr>.size))
         }
 
         /// Waits until the server has seen so many requests.
@@ -97,13 +98,14 @@ final class HostileServer: Sendable {
 
     private func accept() {
         while true {
-            // A process that another test starts meanwhile must not keep the connection open.
-            let socket = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+            let socket = Glibc.accept(listener, nil, nil)
             guard socket >= 0 else { break }
             let exchange = Exchange(socket: socket, server: self)
             let script = script
             try? OSThread.start(name: "hostile-one") {
                 script(exchange)
+                // A process that another test started meanwhile may have the socket too: closing alone ends nothing.
+                shutdown(socket, Int32(SHUT_RDWR))
                 close(socket)
             }
         }

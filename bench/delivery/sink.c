@@ -1,7 +1,7 @@
 // A receiver for the bench of delivery, and a client that shows how fast the receiver is.
 //
-// usage: sink serve FILE                 listens on a free port of 127.0.0.1, which it prints; answers every request with
-//                                        204, but never one whose path begins with /hang. At SIGTERM it writes to FILE,
+// usage: sink serve FILE PORT            listens on a port of 127.0.0.1 (0: a free one), which it prints; answers each
+//                                        request with 204, but never one whose path begins with /hang. At SIGTERM it writes to FILE,
 //                                        for each request, its webhook-id and when it came, in microseconds since 1970.
 //        sink load PORT COUNT CONNECTIONS  sends COUNT requests over kept connections, prints how many a second
 #define _GNU_SOURCE
@@ -58,10 +58,11 @@ static int take(int fd) {
     }
 }
 
-static int serve(const char *file) {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+static int serve(const char *file, int port) {
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t size = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), poll = epoll_create1(0), on = 1;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(listener, (void *)&address, size) || listen(listener, 1024)) return 1;
     getsockname(listener, (void *)&address, &size);
     printf("%d\n", ntohs(address.sin_port));
@@ -126,7 +127,7 @@ static int load(int port, int count, int width) {
 
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
-    if (argc == 3 && !strcmp(argv[1], "serve")) return serve(argv[2]);
+    if (argc == 4 && !strcmp(argv[1], "serve")) return serve(argv[2], atoi(argv[3]));
     if (argc == 5 && !strcmp(argv[1], "load")) return load(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
     return 2;
 }

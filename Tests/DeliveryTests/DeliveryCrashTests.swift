@@ -2,6 +2,7 @@ import EmbeddedPostgres
 import Glibc
 import Postgres
 import Runtime
+import Secrets
 import Testing
 
 @testable import Delivery
@@ -43,8 +44,9 @@ import Testing
     )
     func killedServices() async throws {
         let seed = ProcessEnvironment.variables()["PGVIGIL_SEED"].flatMap { UInt64($0) } ?? 20_260_101
-        var chance = SplitMix(seed: seed)
         try await Bench.with { bench in
+            var chance = SplitMix(seed: seed)
+            let moments = (1...50).map { _ in (seen: 1 + Int(chance.next() % 8), after: Int(chance.next() % 40_000)) }
             try await HostileServer.with { exchange in
                 while let request = exchange.request() {
                     usleep(UInt32(truncatingIfNeeded: request.utf8.reduce(0) { $0 &* 31 &+ Int($1) } & 8191))
@@ -55,10 +57,10 @@ import Testing
                     let url = "http://127.0.0.1:\(server.port)/\(name)"
                     _ = try await bench.addEndpoint(name, url, retries: 100)
                 }
-                for life in 1...50 {
+                for (life, moment) in moments.enumerated() {
                     try await bench.beginLife(messages: 8)
-                    let service = try bench.startProcess(life)
-                    await service.kill(after: Int(chance.next() % 40_000), server, seen: 1 + Int(chance.next() % 8))
+                    let service = try bench.startProcess(life + 1)
+                    await service.kill(after: moment.after, server, seen: moment.seen)
                 }
                 try await bench.beginLife(messages: 1)
                 let service = try bench.startProcess(51)

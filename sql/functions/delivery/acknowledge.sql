@@ -107,6 +107,9 @@ create or replace function monitoring_internal.ack_deliveries_at(
 returns integer
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 set jit = off
 as $$
 declare

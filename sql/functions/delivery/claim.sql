@@ -1,73 +1,6 @@
--- delivery/claim.sql: lease due deliveries to services.
--- Owns is_sent_to, claim_deliveries(_at), lease_deliveries_at, expire_deliveries_at, next_delivery_delay(_at),
--- release_deliveries. Writes deliveries, destination_states, delivery_attempts, dead_letters. Concurrency: any number
--- of services; each destination is one claimer's at a time, taken with skip locked.
-
--- Whether a service sends to a destination: not while it is inactive, nor by mail and SMS while no server is named.
-create or replace function monitoring_internal.is_sent_to(p_destination_id uuid)
-returns boolean
-language sql stable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-    select not exists (
-            select from monitoring.notification_channels as channel
-            where channel.id = p_destination_id
-                and (not channel.is_active
-                    or channel.channel_type in ('email', 'sms') and not channel.configuration ? 'url'))
-        and not exists (
-            select from monitoring.webhook_endpoints as endpoint
-            where endpoint.id = p_destination_id and not endpoint.is_active);
-$$;
-
-comment on function monitoring_internal.is_sent_to(uuid) is
-    'Whether a service sends to a destination: not while it is inactive, nor email and SMS that name no server.';
-
--- The deliveries that may leave now: of each destination the first of each ordering key, in their order, as many as it
--- takes at once (those that are on their way count); destinations take turns, so that none fills the claim.
-create or replace function monitoring_internal.lease_deliveries_at(p_limit integer, p_now timestamptz)
-returns bigint[]
-language plpgsql volatile parallel unsafe
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set jit = off
-as $$
-declare
-    v_destination_ids constant uuid[] := array(
-        select state.destination_id
-        from monitoring.destination_states as state
-        where state.open_until <= p_now
-            and exists (
-                select from monitoring.deliveries as delivery
-                where delivery.destination_id = state.destination_id and delivery.due_at <= p_now)
-            and monitoring_internal.is_sent_to(state.destination_id)
-        for update skip locked);
-begin
-    return array(
-        select head.delivery_id
-        from monitoring.destination_states as state
-        cross join lateral (
-            select delivery.delivery_id, delivery.due_at, delivery.lease_expires_at,
-                row_number() over (order by delivery.due_at, delivery.delivery_id) as place
-            from monitoring.deliveries as delivery
-            where delivery.destination_id = state.destination_id and delivery.due_at <= p_now
-                and not exists (
-                    select
-                    from monitoring.deliveries as earlier
-                    where earlier.destination_id = delivery.destination_id
-                        and earlier.ordering_hash = delivery.ordering_hash
-                        and earlier.delivery_id < delivery.delivery_id)
-            order by delivery.due_at, delivery.delivery_id
-            limit state.in_flight_limit
-        ) as head
-        where state.destination_id = any (v_destination_ids)
-            and (head.lease_expires_at is null or head.lease_expires_at <= p_now)
-        order by head.place, head.due_at, head.delivery_id
-        limit p_limit);
-end;
-$$;
-
-comment on function monitoring_internal.lease_deliveries_at(integer, timestamptz) is
-    'Deliveries that may leave now, in turns of their destinations, whose rows are locked.';
+-- delivery/claim.sql: lease due deliveries to services, and take them back.
+-- Owns expire_deliveries_at, claim_deliveries(_at), next_delivery_delay(_at), release_deliveries. Writes deliveries,
+-- destination_states, delivery_attempts, dead_letters. Concurrency: any number of services; see lease.sql.
 
 -- Give up what nobody may deliver any more, and note whose outcome is unknown because its service was lost.
 create or replace function monitoring_internal.expire_deliveries_at(p_delivery_ids bigint[], p_now timestamptz)
@@ -111,6 +44,9 @@ returns setof monitoring_internal.claimed_delivery
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 set jit = off
 as $$
 declare
@@ -200,6 +136,7 @@ begin
                 select delivery.due_at, delivery.lease_expires_at
                 from monitoring.deliveries as delivery
                 where delivery.destination_id = state.destination_id and delivery.due_at < 'infinity'
+                    and delivery.due_at >= monitoring_internal.scan_start(state.scan_from_at, state.scanned_at, p_now)
                 order by delivery.due_at, delivery.delivery_id
                 limit state.in_flight_limit) as head
         ) as waiting

@@ -53,6 +53,7 @@ create or replace function monitoring_internal.queue_deliveries_at(p_now timesta
 returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
 begin
     insert into monitoring.destination_states (destination_id, tenant_id, in_flight_limit)

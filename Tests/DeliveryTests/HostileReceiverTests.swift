@@ -164,7 +164,7 @@ import Testing
                 try await bench.serving {
                     try await bench.until(
                         "it is not left alone",
-                        "select breaker <> 'closed' and consecutive_failures > 18 from monitoring.destination_states")
+                        "select breaker <> 'closed' and consecutive_failures > 7 from monitoring.destination_states")
                     isDown.withLock { $0 = false }
                     try await bench.untilEmpty()
                 }

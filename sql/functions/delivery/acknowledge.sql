@@ -1,9 +1,24 @@
 -- delivery/acknowledge.sql: what a service reports, and how destinations are doing.
--- Owns tell_destinations_at, count_calls_at, ack_deliveries(_at). Writes destination_states, webhook_endpoints and what
--- finish.sql writes. Concurrency: any number of services; rows of destinations are locked first, by their keys' order.
+-- Owns is_trouble, tell_destinations_at, count_calls_at, ack_deliveries(_at). Writes destination_states,
+-- webhook_endpoints and what finish.sql writes. Concurrency: any number of services; rows of destinations are locked first, by their keys' order.
 
--- Breakers: a success closes one and doubles what may be in flight; failures in a row open it, for longer each time.
--- What a receiver refuses is its answer, and no sign that it is down.
+-- Whether an end is a sign that its receiver is down. What it refuses is its answer, and none.
+create or replace function monitoring_internal.is_trouble(p_outcome text, p_status integer, p_error_class text)
+returns boolean
+language sql immutable parallel safe
+begin atomic
+    select p_outcome in ('failed', 'dead')
+        and (p_status >= 500 and p_error_class is distinct from 'rejected'
+            or p_status = 421 and p_error_class = 'deferred'
+            or p_status is null and p_error_class not in ('malformed', 'forbidden_address', 'secret'));
+end;
+
+comment on function monitoring_internal.is_trouble(text, integer, text) is
+    'Whether the end of an attempt is a sign that its receiver is down.';
+
+-- Breakers: a success closes one and doubles what may be in flight; failures in a row open it, for longer each time it
+-- was asked again: what was on its way when it opened and fails too is no news, or a moment's trouble would silence a
+-- receiver for half an hour.
 create or replace function monitoring_internal.tell_destinations_at(
     p_ends monitoring_internal.delivery_end[], p_now timestamptz)
 returns void
@@ -14,12 +29,8 @@ begin
     with told as (
         select ended.destination_id, coalesce(endpoint.max_in_flight, 16) as most,
             count(*) filter (where ended.outcome = 'delivered') as successes,
-            count(*) filter (
-                where ended.outcome in ('failed', 'dead')
-                    and (ended.status_code >= 500 and ended.error_class is distinct from 'rejected'
-                    or ended.status_code = 421 and ended.error_class = 'deferred'
-                    or ended.status_code is null
-                        and ended.error_class not in ('malformed', 'forbidden_address', 'secret'))) as failures,
+            count(*) filter (where monitoring_internal.is_trouble(
+                ended.outcome, ended.status_code, ended.error_class)) as failures,
             bool_or(ended.outcome in ('failed', 'dead')) as has_failed,
             max(coalesce('status ' || ended.status_code, ended.error_class))
                 filter (where ended.outcome in ('failed', 'dead')) as error,
@@ -34,7 +45,8 @@ begin
         open_since_at = case when judged.is_open then coalesce(state.open_since_at, p_now)
             when told.successes = 0 then state.open_since_at end,
         open_until = greatest(
-            case when judged.is_open then p_now + monitoring_internal.retry_delay(
+            case when judged.is_open and known.breaker = 'open' then state.open_until
+            when judged.is_open then p_now + monitoring_internal.retry_delay(
                 (judged.failures - judged.threshold + 1)::integer, hashtextextended(state.destination_id::text, 0))
             when told.successes > 0 then '-infinity' else state.open_until end,
             told.throttled_until),
@@ -51,7 +63,13 @@ begin
     cross join lateral (
         select setting.threshold, total.failures, told.failures > 0 and total.failures >= setting.threshold as is_open
         from (
-            select case when told.successes > 0 then 0 else known.consecutive_failures + told.failures end as failures
+            select case
+                when told.successes > 0 then 0
+                when known.breaker = 'closed'
+                    then least(known.consecutive_failures + told.failures, setting.threshold)
+                when known.breaker = 'half_open' then known.consecutive_failures + least(told.failures, 1)
+                else known.consecutive_failures
+            end as failures
         ) as total
     ) as judged
     where state.destination_id = told.destination_id

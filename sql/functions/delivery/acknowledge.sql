@@ -1,16 +1,17 @@
 -- delivery/acknowledge.sql: what a service reports, and how destinations are doing.
 -- Owns is_trouble, tell_destinations_at, count_calls_at, ack_deliveries(_at). Writes destination_states,
--- webhook_endpoints and what finish.sql writes. Concurrency: any number of services; rows of destinations are locked first, by their keys' order.
+-- webhook_endpoints and what finish.sql writes. Concurrency: any number of services; rows of destinations are locked
+-- first, by their keys' order.
 
 -- Whether an end is a sign that its receiver is down. What it refuses is its answer, and none.
 create or replace function monitoring_internal.is_trouble(p_outcome text, p_status integer, p_error_class text)
 returns boolean
 language sql immutable parallel safe
 begin atomic
-    select p_outcome in ('failed', 'dead')
+    select coalesce(p_outcome in ('failed', 'dead')
         and (p_status >= 500 and p_error_class is distinct from 'rejected'
             or p_status = 421 and p_error_class = 'deferred'
-            or p_status is null and p_error_class not in ('malformed', 'forbidden_address', 'secret'));
+            or p_status is null and p_error_class not in ('malformed', 'forbidden_address', 'secret')), false);
 end;
 
 comment on function monitoring_internal.is_trouble(text, integer, text) is
@@ -18,7 +19,8 @@ comment on function monitoring_internal.is_trouble(text, integer, text) is
 
 -- Breakers: a success closes one and doubles what may be in flight; failures in a row open it, for longer each time it
 -- was asked again: what was on its way when it opened and fails too is no news, or a moment's trouble would silence a
--- receiver for half an hour.
+-- receiver for half an hour. What says nothing new is not written: a row that changes with every report is slow to find
+-- for as long as a long transaction keeps its old versions.
 create or replace function monitoring_internal.tell_destinations_at(
     p_ends monitoring_internal.delivery_end[], p_now timestamptz)
 returns void
@@ -73,8 +75,6 @@ begin
         ) as total
     ) as judged
     where state.destination_id = told.destination_id
-        -- What says nothing new is not written: a row that changes with every report is slow to find for as long as a
-        -- long transaction keeps its old versions.
         and not (told.successes > 0 and not told.has_failed and told.throttled_until is null
             and known.breaker = 'closed' and known.consecutive_failures = 0 and known.open_since_at is null
             and known.open_until <= p_now and known.in_flight_limit = told.most

@@ -269,6 +269,14 @@ select set_eq($$ select tgrelid::regclass::text, proname from pg_trigger inner j
         ('monitoring.metric_definitions', 'metric_definitions_describe') $$,
     'each wide name has its trigger');
 
+-- What administrators change is audited ------------------------------------------------------------------------
+select set_eq(
+    $$ select distinct action from monitoring.audit_logs
+        where resource_type in ('platform', 'metric_definition', 'system', 'retention_class') $$,
+    array['platform_created', 'platform_changed', 'metric_definition_created', 'metric_definition_changed',
+        'system_created'],
+    'platforms, their metrics and systems are audited; that a system was seen is no change');
+
 -- How many series a metric has -----------------------------------------------------------------------------------
 select monitoring.set_setting('store.max_series_per_metric', '2');
 set local role pgvigil_test_writer;

@@ -77,6 +77,8 @@ update monitoring.alert_rule_states set failures = 3 where rule_no = pg_temp.rul
 select monitoring_internal.settle_apart_rules_at(pg_temp.at(6), 0, array[pg_temp.rule_no('rule 3')], '30s', true);
 select is((select next_evaluation_at from monitoring.alert_rule_states where rule_no = pg_temp.rule_no('rule 3')),
     pg_temp.at(6 + 5 * 8), 'and twice as long after each failure');
+select is((select string_agg((pg_temp.rule_no('rule 3') = any (monitoring_internal.due_alert_rules_at(pg_temp.at(minute), true)))::text,
+    ' ' order by minute) from unnest('{7,45,46}'::integer[]) as minute), 'false false true', 'it is not due before');
 select is((select alert_title from monitoring.alerts where rule_no = pg_temp.rule_no('rule 3') and evidence ? 'error'),
     'rule 3 cannot be evaluated', 'after some failures there is an alert about it');
 -- Halving: by equal work, until each is alone.

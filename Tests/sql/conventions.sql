@@ -282,5 +282,12 @@ select is_empty(
             and to_regclass(format('monitoring_partitions.%I', r.relname || '_default')) is null $$,
     'every partitioned table has a default partition');
 
+select is_empty(
+    $$ select p.oid::regprocedure from pg_proc as p
+        where p.pronamespace in ('monitoring'::regnamespace, 'monitoring_internal'::regnamespace)
+            and exists (select from unnest(p.proconfig) as setting where setting ~ '^enable_.*=off$')
+            and not 'jit=off' = any (p.proconfig) $$,
+    'what is planned without a kind of scan is not compiled: where it has no other, its price is beyond any limit');
+
 select * from finish();
 rollback;

@@ -6,10 +6,9 @@
 create or replace function monitoring_internal.statement_age()
 returns interval
 language sql volatile parallel restricted
-set search_path = pg_catalog, pg_temp
-as $$
+begin atomic
     select clock_timestamp() - statement_timestamp();
-$$;
+end;
 
 comment on function monitoring_internal.statement_age() is 'How long the statement of the caller has been at work.';
 
@@ -144,12 +143,16 @@ declare
     v_is_late boolean := false;
     v_raised integer := 0;
 begin
+    if not exists (select from monitoring.alert_rule_states as state where state.apart_group is not null) then
+        return 0;
+    end if;
     -- A loop, since each group is a pass with an end of its own; those that came last go last.
     for v_group in
         select state.apart_group, array_agg(state.rule_no order by state.rule_no) as rules
         from monitoring.alert_rule_states as state
         where state.apart_group is not null
-            and state.rule_no = any (monitoring_internal.due_alert_rules_at(p_now, true))
+            and state.rule_no = any (array(
+                select unnest(monitoring_internal.due_alert_rules_at(p_now, true))))
         group by state.apart_group
         order by state.apart_group
     loop

@@ -7,16 +7,22 @@
 create or replace function monitoring_internal.due_alert_rules_at(
     p_now timestamptz, p_is_apart boolean default false)
 returns integer[]
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(array_agg(rule.rule_no order by rule.rule_no), '{}')
-    from monitoring.alert_rules as rule
-    cross join (select monitoring_internal.setting_interval('alerting.evaluation_interval') as every offset 0) as usual
-    left join monitoring.alert_rule_states as state on state.rule_no = rule.rule_no
-    where rule.is_active and (state.apart_group is not null) = p_is_apart
-        and (state.next_evaluation_at is null or state.next_evaluation_at <= p_now
-            or state.next_evaluation_at > p_now + 2 * coalesce(rule.evaluation_interval, usual.every));
+begin
+    return (
+        select coalesce(array_agg(rule.rule_no order by rule.rule_no), '{}')
+        from monitoring.alert_rules as rule
+        cross join (
+            select monitoring_internal.setting_interval('alerting.evaluation_interval') as every offset 0
+        ) as usual
+        left join monitoring.alert_rule_states as state on state.rule_no = rule.rule_no
+        where rule.is_active and (state.apart_group is not null) = p_is_apart
+            and (state.next_evaluation_at is null or state.next_evaluation_at <= p_now
+                or state.next_evaluation_at > p_now + case when p_is_apart then interval '1 day'
+                    else 2 * coalesce(rule.evaluation_interval, usual.every) end));
+end;
 $$;
 
 comment on function monitoring_internal.due_alert_rules_at(timestamptz, boolean) is
@@ -89,9 +95,12 @@ comment on function monitoring_internal.run_alert_rules_at(timestamptz, bigint, 
 create or replace function monitoring_internal.note_alert_rules_at(
     p_now timestamptz, p_rules integer[], p_failed integer[], p_errors text[])
 returns bigint
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_missed bigint;
+begin
     with noted as (
         select rule.rule_no, failure.error, ticks.every,
             to_timestamp(floor(extract(epoch from p_now) / ticks.every) * ticks.every + ticks.every) as next_at,
@@ -115,7 +124,7 @@ as $$
             noted.error, (noted.error is not null)::integer, noted.missed
         from noted
         order by noted.rule_no
-        on conflict (rule_no) do update set
+        on conflict on constraint alert_rule_states_pkey do update set
             next_evaluation_at = excluded.next_evaluation_at,
             last_evaluated_at = excluded.last_evaluated_at,
             last_status = case when excluded.last_status = 'ok' and state.is_bound and state.series_matched = 0
@@ -124,7 +133,9 @@ as $$
             failures = case when excluded.last_error is null then 0 else state.failures + 1 end,
             missed_ticks = state.missed_ticks + excluded.missed_ticks
     )
-    select coalesce(sum(noted.missed), 0)::bigint from noted;
+    select coalesce(sum(noted.missed), 0) into v_missed from noted;
+    return v_missed;
+end;
 $$;
 
 comment on function monitoring_internal.note_alert_rules_at(timestamptz, integer[], integer[], text[]) is
@@ -135,9 +146,12 @@ comment on function monitoring_internal.note_alert_rules_at(timestamptz, integer
 create or replace function monitoring_internal.finish_alert_pass(
     p_pass_id bigint, p_started_at timestamptz, p_failed integer)
 returns integer
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_raised integer;
+begin
     with made as (
         select count(*) as transitions, count(distinct (transition.rule_no, transition.label_key)) as pairs,
             count(*) filter (where transition.transition in ('fired', 'reopened', 'storm')) as raised
@@ -146,10 +160,12 @@ as $$
     )
     update monitoring.alert_passes as pass
     set transitions = made.transitions, pairs = made.pairs, errors = pass.errors + p_failed,
-        duration = case when p_failed = 0 then clock_timestamp() - statement_timestamp() end
+        duration = case when p_failed = 0 then monitoring_internal.statement_age() end
     from made
     where pass.pass_id = p_pass_id and pass.started_at = p_started_at
-    returning made.raised::integer;
+    returning made.raised into v_raised;
+    return v_raised;
+end;
 $$;
 
 comment on function monitoring_internal.finish_alert_pass(bigint, timestamptz, integer) is
@@ -187,17 +203,22 @@ begin
     returning pass_id into v_pass_id;
     v_parts_failed := monitoring_internal.fails_alert_part_at(p_now, v_pass_id, p_rules, 'bindings')::integer;
     v_is_late := v_parts_failed > 0 and monitoring_internal.is_time_up();
-    -- Composite rules come last: they read what the others became in this pass. A loop, since a type is a reader.
+    -- Composite rules come last: they read what the others became in this pass. A loop, over the
+    -- readers: one reads threshold, ratio and absence rules.
     for v_kind in
-        select rule.condition_type, array_agg(rule.rule_no order by rule.rule_no) as rules
+        select reader.name, array_agg(rule.rule_no order by rule.rule_no) as rules
         from monitoring.alert_rules as rule
+        cross join lateral (
+            select case when rule.condition_type in ('ratio', 'absence') then 'threshold'
+                else rule.condition_type end as name
+        ) as reader
         where rule.rule_no in (select unnest(v_rules))
-        group by rule.condition_type
-        order by rule.condition_type = 'composite', rule.condition_type
+        group by reader.name
+        order by reader.name = 'composite', reader.name
     loop
         exit when v_is_late;
         v_tried := monitoring_internal.try_alert_rules_at(
-            p_now, v_pass_id, v_kind.condition_type, v_kind.rules, p_rules is null);
+            p_now, v_pass_id, v_kind.name, v_kind.rules, p_rules is null);
         v_failed := v_failed || v_tried.failed;
         v_errors := v_errors || v_tried.errors;
         v_is_late := v_tried.is_late;

@@ -1,6 +1,56 @@
 -- alerting/parts.sql: what goes with the conditions in a pass, part by part.
--- Owns fails_alert_part_at, follow_alert_parts_at, part_unbound_rules. Writes what the parts write, alert_rule_states.
+-- Owns has_alert_part_work_at, fails_alert_part_at, follow_alert_parts_at, part_unbound_rules. Writes what the parts write, alert_rule_states.
 -- Concurrency: for the evaluator, behind its lock, or in a replay.
+
+-- Whether a part has anything to do. Most passes have nothing to withhold, nobody to wake and nothing to end, and find
+-- that out by kept plans: to plan and run what would do it takes longer than all readings of a small installation.
+create or replace function monitoring_internal.has_alert_part_work_at(p_now timestamptz, p_part text)
+returns boolean
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    case p_part
+        when 'acknowledgements' then
+            return exists (
+                select from monitoring.alerts as alert
+                where alert.status in ('acknowledged', 'suppressed') and alert.acknowledged_until <= p_now);
+        when 'suppression' then
+            -- Open alerts, and something that withholds or has withheld.
+            return exists (
+                select from monitoring.alerts as alert
+                inner join monitoring.alert_rules as rule on rule.rule_no = alert.rule_no
+                where alert.status <> 'resolved'
+                    and (alert.suppressed_by <> '[]' or alert.is_flapping or rule.business_hours_only
+                        or exists (select from monitoring.alert_inhibitions as withheld where withheld.is_enabled)
+                        or exists (
+                            select from monitoring.alert_dependencies as needed
+                            where needed.depends_on_rule_no = alert.rule_no)
+                        or exists (
+                            select from monitoring.alert_silences as silence
+                            where silence.starts_at <= p_now and (silence.ends_at is null or silence.ends_at > p_now))
+                        or exists (
+                            select from monitoring.maintenance_windows as work
+                            where work.starts_at <= p_now and (work.ends_at is null or work.ends_at > p_now))));
+        when 'escalation' then
+            return exists (select from monitoring.escalation_states)
+                or exists (
+                    select from monitoring.alerts as alert
+                    inner join monitoring.alert_rules as rule on rule.rule_no = alert.rule_no
+                    where alert.status = 'active' and (
+                        rule.escalation_policy_id is not null or rule.escalation_rules not in ('{}', '[]')));
+        when 'silences' then
+            return exists (
+                select from monitoring.alert_silences as silence
+                where silence.starts_at <= p_now and (silence.ends_at is null or silence.ends_at > p_now));
+        else
+            return true;
+    end case;
+end;
+$$;
+
+comment on function monitoring_internal.has_alert_part_work_at(timestamptz, text) is
+    'Whether a part of a pass may have anything to do at a time.';
 
 -- What goes with the conditions, one part: one that fails is undone and said to the server's log, and the others work.
 -- Returns whether it failed. A lock that was not got is nobody's fault: that error goes up.
@@ -11,6 +61,9 @@ language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    if not monitoring_internal.has_alert_part_work_at(p_now, p_part) then
+        return false;
+    end if;
     case p_part
         when 'bindings' then
             perform monitoring_internal.refresh_rule_bindings_at(p_now, coalesce(p_rules, '{}'));

@@ -258,11 +258,12 @@ begin
         v_bound := v_bound + monitoring_internal.bind_rules(v_rules, null);
         perform monitoring_internal.bind_operands(v_rules);
     end if;
-    perform monitoring_internal.measure_spacing_at(
-        array(
-            select state.rule_no from monitoring.alert_rule_states as state
-            where state.spacing is null and state.series_matched > 0 or state.rule_no = any (v_rules)),
-        p_now);
+    v_rules := array(
+        select state.rule_no from monitoring.alert_rule_states as state
+        where state.spacing is null and state.series_matched > 0 or state.rule_no = any (v_rules));
+    if cardinality(v_rules) > 0 then
+        perform monitoring_internal.measure_spacing_at(v_rules, p_now);
+    end if;
     return v_bound;
 end;
 $$;

@@ -11,6 +11,7 @@ returns setof monitoring_internal.claimed_run
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     -- Read directly: one look-up of a key instead of three calls, in each turn of each service.
@@ -116,6 +117,7 @@ returns setof monitoring_internal.claimed_run
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     v_run_ids bigint[];

@@ -31,6 +31,7 @@ returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 begin
     delete from monitoring.job_leases as lease where lease.run_id = p_lease.run_id and lease.fence = p_lease.fence;
@@ -104,6 +105,7 @@ returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 begin
     update monitoring.job_totals as total
@@ -144,6 +146,7 @@ returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     v_seconds constant double precision := extract(epoch from p_now - p_started_at);

@@ -104,6 +104,7 @@ returns table (
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 -- Compiling took a hundred times as long as reading.
 set jit = off
 as $$

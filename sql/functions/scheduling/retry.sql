@@ -25,6 +25,7 @@ returns timestamptz
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     v_at timestamptz;
@@ -57,6 +58,7 @@ returns text
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     v_retry_at constant timestamptz := monitoring_internal.retry_at(p_lease, p_status, p_now);

@@ -30,6 +30,7 @@ returns text
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     v_lease monitoring.job_leases;

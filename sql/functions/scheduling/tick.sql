@@ -12,6 +12,7 @@ returns setof monitoring_internal.planned_slot
 language plpgsql stable parallel unsafe
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 begin
     return query
@@ -128,6 +129,7 @@ returns bigint[]
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     v_plans monitoring_internal.planned_slot[];
@@ -172,6 +174,7 @@ language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 -- Its plans are kept, and were made when the tables held next to nothing: they would read every row, dead ones too.
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     v_job_ids constant integer[] := array(

@@ -11,6 +11,7 @@ language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 -- No plan knows how many entries an array has: thousands, not ten.
 set enable_nestloop = off
+set jit = off
 as $$
     select entry, case when known.has_gone_on then past end
     from unnest(p_snapshot) as entry

@@ -51,6 +51,7 @@ language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 -- No plan knows how many entries an array has: thousands, not ten.
 set enable_nestloop = off
+set jit = off
 as $$
     delete from monitoring_internal.statement_counters as past
     where p_is_complete and past.target_database_id = p_target_database_id

@@ -69,6 +69,7 @@ language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 -- No plan knows how many entries an array has: thousands, not ten.
 set enable_nestloop = off
+set jit = off
 as $$
 begin
     if monitoring_internal.setting_integer('statements.exported') > 0 then

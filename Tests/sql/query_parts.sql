@@ -130,7 +130,7 @@ from (values
 ) as example (fill, answer);
 select results_eq(
     $$ select bucket_at, value from monitoring_internal.fill_query('previous', '{1}', '{2026-01-01 01:00Z}', '{5}',
-        '{2026-01-01 00:00Z,2026-01-01 01:00Z,2026-01-01 02:00Z,2026-01-01 03:00Z}', '2026-01-01 02:30Z') $$,
+        '{2026-01-01 00:00Z,2026-01-01 01:00Z,2026-01-01 02:00Z,2026-01-01 03:00Z}', '2026-01-01 02:30Z') order by 1 $$,
     $$ values (timestamptz '2026-01-01 00:00Z', null::float8), ('2026-01-01 01:00Z', 5), ('2026-01-01 02:00Z', 5), ('2026-01-01 03:00Z', null) $$,
     'nothing is drawn before the first value or carried on into the future');
 select is(pg_temp.ask('q_nothing', '{}', '30 min', 'avg', '{}', 'zero'), null, 'what has no samples has no rows');

@@ -40,7 +40,7 @@ select setseed(0.7);
 create temporary table truth as
 select series.*, family.name as metric, timestamptz '2026-01-29 20:11Z' + make_interval(secs => round((n ^ 1.6 * 7)::numeric, 3)) as at,
     case when n % 10 = 0 then 9000 else 1 end * (10 + random() * 90) as value
-from monitoring.series as series natural join monitoring.metric_families as family, generate_series(0, 3000) as n
+from monitoring.series as series join monitoring.metric_families as family using (metric_family_id), generate_series(0, 3000) as n
 where family.name in (select name from monitoring.metric_families where retention_class in ('high_resolution', 'usage')) and random() < 0.5;
 insert into monitoring.samples (series_id, sampled_at, value) select series_id, at, value from truth;
 select cmp_ok(max(at) - min(at), '>', interval '20 days', 'samples over weeks and a month''s end') from truth;

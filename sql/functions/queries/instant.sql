@@ -85,7 +85,7 @@ begin
     v_groups := monitoring_internal.query_groups(v_family.metric_family_id, p_matchers, p_group_by);
     perform monitoring_internal.check_answer_size(coalesce(cardinality(v_groups.tenant_ids), 0));
     return query
-    select v_groups.tenant_ids[folded.group_no], v_groups.labels[folded.group_no], folded.sampled_at, folded.value
+    select of_group.tenant_id, of_group.labels, folded.sampled_at, folded.value
     from (
         select wanted.group_no, max(newest.sampled_at) as sampled_at,
             case v_asked.inner_name
@@ -105,6 +105,8 @@ begin
         ) as newest on newest.series_id = wanted.series_id
         group by wanted.group_no
     ) as folded
+    inner join unnest(v_groups.tenant_ids, v_groups.labels)
+        with ordinality as of_group (tenant_id, labels, group_no) on of_group.group_no = folded.group_no
     order by folded.group_no;
 end;
 $$;
@@ -208,8 +210,10 @@ begin
     v_groups := monitoring_internal.query_groups(
         (monitoring_internal.require_family(samples_between.metric)).metric_family_id, samples_between.matchers, null);
     return query
-    select v_groups.tenant_ids[wanted.group_no], v_groups.labels[wanted.group_no], point.sampled_at, point.value
+    select of_group.tenant_id, of_group.labels, point.sampled_at, point.value
     from unnest(v_groups.series_ids, v_groups.group_nos) as wanted (series_id, group_no)
+    inner join unnest(v_groups.tenant_ids, v_groups.labels)
+        with ordinality as of_group (tenant_id, labels, group_no) on of_group.group_no = wanted.group_no
     inner join monitoring_internal.read_points(
         v_groups.series_ids, samples_between.start_at, samples_between.end_at) as point
         on point.series_id = wanted.series_id

@@ -133,8 +133,7 @@ as $$
                     * extract(epoch from neighbour.bucket_at - neighbour.before_at)::double precision
                     / extract(epoch from neighbour.after_at - neighbour.before_at)::double precision
         end)
-    from neighbour
-    order by neighbour.group_no, neighbour.bucket_at;
+    from neighbour;
 $$;
 
 comment on function monitoring_internal.fill_query(
@@ -175,15 +174,20 @@ begin
     ) as measured;
     if p_fill = 'none' then
         return query
-        select v_groups.tenant_ids[known.group_no], v_groups.labels[known.group_no], known.bucket_at, known.value
+        select of_group.tenant_id, of_group.labels, known.bucket_at, known.value
         from unnest(v_known.group_nos, v_known.bucket_at, v_known.value) as known (group_no, bucket_at, value)
+        inner join unnest(v_groups.tenant_ids, v_groups.labels)
+            with ordinality as of_group (tenant_id, labels, group_no) on of_group.group_no = known.group_no
         order by known.group_no, known.bucket_at;
     else
         return query
-        select v_groups.tenant_ids[filled.group_no], v_groups.labels[filled.group_no], filled.bucket_at, filled.value
+        select of_group.tenant_id, of_group.labels, filled.bucket_at, filled.value
         from monitoring_internal.fill_query(
             p_fill, v_known.group_nos, v_known.bucket_at, v_known.value,
-            monitoring_internal.query_buckets(p_start_at, p_end_at, p_step), p_now) as filled;
+            monitoring_internal.query_buckets(p_start_at, p_end_at, p_step), p_now) as filled
+        inner join unnest(v_groups.tenant_ids, v_groups.labels)
+            with ordinality as of_group (tenant_id, labels, group_no) on of_group.group_no = filled.group_no
+        order by filled.group_no, filled.bucket_at;
     end if;
 end;
 $$;

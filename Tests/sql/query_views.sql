@@ -71,7 +71,7 @@ select is_empty($$
         from truth where labels ? 'platform' group by 1, 2, 3, 4) as t using (tenant_id, bucket, platform, metric_type)
     where (v.data_points = t.count and v.min_value = t.min and v.max_value = t.max and pg_temp.near(v.avg_value, t.avg, 1e-9)
         and pg_temp.near(v.median_value, t.p[1], 0.01) and pg_temp.near(v.p95_value, t.p[2], 0.01) and pg_temp.near(v.p99_value, t.p[3], 0.01)) is not true $$,
-    'platform_metrics_hourly is what SQL over all samples says: weighted means, percentiles within 1 percent, the live hour');
+    'R-01, R-02, R-08: platform_metrics_hourly is what SQL over all samples says: means of samples, percentiles, the live hour');
 select is_empty($$
     select * from (select * from monitoring.aggregated_metrics) as v
     full join (select tenant_id, span.aggregation, span.start_at as "time", labels ->> 'platform' as platform, metric as metric_type, count(*), sum(value), avg(value), min(value),
@@ -80,10 +80,10 @@ select is_empty($$
             as span (aggregation, start_at) where labels ? 'platform' group by 1, 2, 3, 4, 5) as t using (tenant_id, aggregation, "time", platform, metric_type)
     where (v.count_value = t.count and v.min_value = t.min and v.max_value = t.max and pg_temp.near(v.sum_value, t.sum, 1e-9) and pg_temp.near(v.avg_value, t.avg, 1e-9)
         and pg_temp.near(v.p50_value, t.p[1], 0.01) and pg_temp.near(v.p95_value, t.p[2], 0.01) and pg_temp.near(v.p99_value, t.p[3], 0.01)) is not true $$,
-    'aggregated_metrics: days of UTC, weeks from Monday, months of the calendar, percentiles of all samples at every level');
+    'R-07, R-13: aggregated_metrics has days of UTC, weeks from Monday and months of the calendar, percentiles at every level');
 select results_eq(
     $$ select distinct created_at - time from monitoring.aggregated_metrics where aggregation = 'monthly' order by 1 $$, $$ values (interval '28 days'), ('31 days') $$,
-    'a month is as long as it is');
+    'R-06: a month is as long as it is');
 select is_empty($$
     select * from monitoring.metrics as v
     full join (select labels - array['asset_id', 'metric_type'] as dimensions, level.resolution, date_bin(level.width, at, 'epoch') as timestamp, count(*), sum(value), stddev_pop(value),
@@ -92,18 +92,18 @@ select is_empty($$
     where (v.value_count = t.count and pg_temp.near(v.value_sum, t.sum, 1e-9) and pg_temp.near(v.value_stddev, t.stddev_pop, 1e-6)
         and v.asset_id = 'gpt' and v.metric_type = 'quality' and v.metric_name = 'latency' and pg_temp.near(v.value_p50, t.p[1], 0.01)
         and pg_temp.near(v.value_p95, t.p[2], 0.01) and pg_temp.near(v.value_p99, t.p[3], 0.01)) is not true $$,
-    'metrics at 1m, 5m, 1h and 1d agree with the samples, and two sets of dimensions stay two');
-select is((select array_agg(distinct time_bucket order by time_bucket) from monitoring.metrics), '{1 min,5 min,1 hour,1 day}'::interval[], 'four widths and no other');
+    'R-03, R-04, R-05: metrics at 1m, 5m, 1h and 1d agree with the samples, and two sets of dimensions stay two');
+select is((select array_agg(distinct time_bucket order by time_bucket) from monitoring.metrics), '{1 min,5 min,1 hour,1 day}'::interval[], 'R-06: four widths and no other');
 select is((select count(*) from (select id from monitoring.metrics group by id having count(*) > 1) as twice), 0::bigint, 'each row has an id of its own');
 select is((select (sum(count), count(distinct dimensions)) from monitoring.metrics_hourly), (select (count(*)::numeric, 2::bigint) from truth where labels ? 'asset_id'),
-    'metrics_hourly counts samples, not rows of a finer level');
+    'R-03: metrics_hourly counts samples, not rows of a finer level');
 select is_empty(format($$
     select * from monitoring.system_metrics_%s as v
     full join (select date_bin(%L, at, 'epoch') as time, substr(metric, 8) as metric_type, count(*), avg(value), max(value) from truth
         where metric in ('system_cpu', 'system_packets') group by 1, 2) as t using (time, metric_type)
     where (v.host_id = 'h1' and v.datacenter = 'd' and v.environment = 'production' and v.sample_count = t.count and v.max_value = t.max
         and case metric_type when 'cpu' then v.unit = '%%' and pg_temp.near(v.value, t.avg, 1e-9) else v.value is null end) is not true $$, resolution, width),
-    format('system_metrics_%s: each with its tags and peaks; counters have no mean', resolution))
+    format('R-09, R-10, R-15: system_metrics_%s has each with its tags and peaks, and no mean of a counter', resolution))
 from (values ('1m', '1 min'), ('5m', '5 min'), ('1h', '1 hour')) as level (resolution, width);
 select is_empty($$
     select * from (select * from monitoring.hourly_performance_stats where system_id = '6f1e2f8e-0000-4000-8000-000000000001') as v
@@ -114,13 +114,37 @@ select is_empty($$
     where (pg_temp.near(v.avg_cpu_percent, t.cpu, 1e-9) and pg_temp.near(v.max_ram_percent, t.ram, 0) and pg_temp.near(v.avg_gpu_temp, t.gpu, 1e-9)
         and pg_temp.near(v.avg_disk_read_mb_s, t.disk, 1e-9) and pg_temp.near(v.max_net_sent_mb_s, t.net, 0) and pg_temp.near(v.p95_cpu_percent, t.p95, 0.01)
         and v.avg_swap_percent is null) is not true $$,
-    'hourly_performance_stats has memory, graphics, disk and network beside the processor');
+    'R-14: hourly_performance_stats has memory, graphics, disk and network beside the processor');
 select is_empty($$
     select * from monitoring.hourly_metrics_summary as v
     full join (select tenant_id as business_id, date_bin('1 hour', at, 'epoch') as hour_bucket, metric as metric_name, count(*), avg(value), percentile_cont(0.99) within group (order by value) as p99
         from truth group by 1, 2, 3) as t using (business_id, hour_bucket, metric_name)
     where (v.sample_count = t.count and pg_temp.near(v.avg_value, t.avg, 1e-9) and pg_temp.near(v.p99_value, t.p99, 0.01)) is not true $$,
-    'hourly_metrics_summary has every metric and hour, the current one too');
+    'R-11: hourly_metrics_summary has every metric and hour, the current one too');
+
+-- What the documents do, on the same samples: each fails the comparison above.
+create temporary table five_minutes as
+select date_bin('1 hour', at, 'epoch') as hour, series_id, count(*) as samples, avg(value) as mean, percentile_cont(0.95) within group (order by value) as p95
+from truth where labels ? 'asset_id' group by 1, 2, date_bin('5 min', at, 'epoch');
+create temporary table theirs as
+select f.hour, f.series_id, avg(f.mean) as mean, percentile_cont(0.95) within group (order by f.p95) as p95, count(*) as count from five_minutes as f group by 1, 2;
+select cmp_ok((select count(*) from theirs join (select date_bin('1 hour', at, 'epoch') as hour, series_id, count(*), avg(value), percentile_cont(0.95) within group (order by value) as p95
+        from truth group by 1, 2) as t using (hour, series_id)
+    where not pg_temp.near(theirs.p95, t.p95, 0.01) and not pg_temp.near(theirs.mean, t.avg, 1e-9) and theirs.count <> t.count), '>', 10::bigint,
+    'R-01, R-02, R-03: percentiles of percentiles, means of means and counts of rows fail it in many an hour');
+select cmp_ok((select count(*) from (select date_trunc('hour', at) as bucket from truth group by 1) as local
+    where local.bucket not in (select v.bucket from monitoring.platform_metrics_hourly as v)), '>', 10::bigint,
+    'R-13: hours of this session''s zone begin at a quarter past and are in no view');
+select is_empty(
+    $$ select a.attrelid::regclass, a.attname from pg_attribute as a join pg_class as c on c.oid = a.attrelid
+        where c.relnamespace = 'monitoring'::regnamespace and c.relkind = 'v' and not a.attisdropped
+            and (a.attname in ('date_trunc', 'date_bin') or a.attname = 'time_bucket' and a.atttypid <> 'interval'::regtype) $$,
+    'S-24: no column is called like the function that makes it, and time_bucket is a width');
+select throws_ok($$ create index on monitoring.rollups_1h (date_trunc('day', bucket_at)) $$, '42P17', null, 'P-16: the documents'' index is refused');
+select is_empty(
+    $$ select i.indexrelid::regclass from pg_index as i join pg_class as c on c.oid = i.indrelid
+        where c.relnamespace::regnamespace::text like 'monitoring%' and pg_get_indexdef(i.indexrelid) ~ 'date_(trunc|bin)' $$,
+    'P-16: buckets are columns, and indexes are on them');
 
 -- whose -------------------------------------------------------------------------------------------
 create function pg_temp.seen_by(p_role name, p_view text) returns text language plpgsql as $$

@@ -19,6 +19,7 @@ import Testing
                 """
                 select monitoring.create_partitions('monitoring.samples', now() - interval '9 days', now());
                 update monitoring.partition_policies set retention = '8 days' where table_name = 'monitoring.samples';
+                update monitoring.partition_holds set covered_until = now() where table_name = 'monitoring.samples';
                 select monitoring.set_setting('partitions.lock_timeout', '30 ms');
                 select monitoring.set_setting('partitions.attempts', '2');
                 select monitoring.set_setting('partitions.retry_pause', '10 ms');

@@ -129,7 +129,7 @@ select is_empty(
         union all
         select pg_temp.wrong(metric, resolution, '2026-06-01 06:00Z')
         from unnest(array['load', 'calls_total']) as metric, unnest(array['1h', '1d']) as resolution $$,
-    'R-01, R-02, R-03, R-10: every level equals direct SQL over the samples, percentiles within 1 percent');
+    'R-01, R-02, R-03, R-09, R-10: every level equals direct SQL over the samples, percentiles within 1 percent');
 select results_eq(
     $$ select family.name, string_agg(distinct resolution, ' ' order by resolution)
         from monitoring_internal.rollup_points
@@ -214,8 +214,22 @@ select results_eq(
         where before.* is null or now.sample_count <> before.sample_count order by 1, 2 $$,
     $$ values ('1d', '2026-05-31 00:00Z'::timestamptz, 1000::double precision), ('1h', '2026-05-31 20:00Z', 1000),
         ('1h', '2026-06-01 01:00Z', 2000), ('1m', '2026-06-01 01:02Z', 2000), ('5m', '2026-06-01 01:00Z', 2000) $$,
-    'R-08, R-15: its hour, its day and what is made of them change, maximum and all; nothing else does');
+    'R-08, R-15: its hour, its day and what is made of them change, maximum and all, and nothing else does');
 select is((select count(*) from monitoring_internal.late_ranges), 0::bigint, 'and it waits no longer');
+
+-- What it reads follows what changed: the samples of one hour and the hours of one day, of twenty thousand.
+create function pg_temp.reads() returns bigint
+language sql as $$
+    select sum(seq_tup_read + idx_tup_fetch)::bigint from pg_stat_xact_all_tables
+    where schemaname = 'monitoring_partitions' and relname ~ '^(samples|rollups)_'
+$$;
+insert into made
+select pg_temp.ingest('load', '{"host": "b"}', '{3}', '{2026-05-12 20:01Z}', '2026-06-01 06:02Z');
+create temporary table read_before as select pg_temp.reads() as n;
+insert into made select pg_temp.refresh('2026-06-01 06:01:52Z');
+select cmp_ok(
+    (select pg_temp.reads() - n from read_before), '<', 100::bigint,
+    'R-11: a refresh after one late sample reads its hour and its day, however much is stored');
 
 -- again and again -----------------------------------------------------------------------------------
 create temporary table before_rebuild as select * from monitoring_internal.rollup_points;
@@ -271,7 +285,7 @@ where family.name = 'load' and labels @> '{"host": "a"}'
 group by 1;
 select is(
     (select string_agg(distinct to_char(week_at at time zone 'UTC', 'ID HH24:MI'), ',') from by_week), '1 00:00',
-    'weeks begin on Mondays of UTC');
+    'L-28, R-13: weeks begin on Mondays of UTC');
 select is_empty(
     $$ select * from exact_week as exact full join by_week as built using (week_at)
         where exact.n <> built.n - (week_at = '2026-05-25 00:00Z')::integer or exact.n is null or built.n is null
@@ -294,7 +308,7 @@ select is_empty(
         cross join unnest(exact.exact, built.estimates) as p (exact, estimate)
         where exact.n <> built.n - (month_at = '2026-05-01 00:00Z')::integer
             or not abs(p.estimate - p.exact) <= 0.011 * p.exact $$,
-    'R-06, R-07: so do calendar months, of 30 days and of 31');
+    'L-28, R-06, R-07: so do calendar months, of 30 days and of 31');
 insert into made select monitoring.rebuild_rollups('2026-05-10 00:00Z', '2026-05-12 00:00Z');
 create temporary table gone_before as select * from monitoring_internal.rollup_points;
 insert into made select pg_temp.refresh('2026-06-01 06:01:57Z');

@@ -3,7 +3,7 @@
 -- Concurrency: any number of callers; each reads one snapshot.
 
 -- The buckets of ranges of samples, one range a series; p_counter says which series are counters.
--- Each range is one look at the primary key, folded before the next: sorting all of them together takes three times as
+-- Each range is one look at the primary key, folded before the next: sorting all of them together takes twice as
 -- long. Sums that no number holds become infinite instead of an error: one absurd sample must not stop the rest.
 create or replace function monitoring_internal.fold_samples(
     p_width interval, p_series integer[], p_from timestamptz[], p_until timestamptz[], p_counter boolean[])

@@ -77,17 +77,17 @@ import Testing
         }
     }
 
-    /// Four series of the last day, every five minutes, in a class of all levels, and one series a step.
+    /// Two series of the last day, every five minutes, in a class of all levels, and one series a step.
     private static let day =
         """
         select monitoring.set_setting('store.rollup_series', '1');
         select monitoring.set_setting('store.max_past', '10 days');
         \(register);
         select monitoring.ingest_samples(
-            array_agg('fine'), array_agg(jsonb_build_object('n', n)), array_agg(n * extract(epoch from at)::bigint % 97),
+            array_agg('fine'::text), array_agg(jsonb_build_object('n', n)), array_agg(n * extract(epoch from at)::bigint % 97),
             array_agg(at))
         from generate_series(now() - interval '26 hours', now() - interval '5 minutes', '5 minutes') as at,
-            generate_series(1, 4) as n;
+            generate_series(1, 2) as n;
         """
     /// How many rows there are of each resolution, and how many differ from what the samples say.
     private static let wrong =
@@ -153,7 +153,7 @@ import Testing
             }
             try await owner.execute(Self.call, timeout: .seconds(30))
             #expect(try await owner.query("select count(*) from monitoring_internal.late_ranges").scalar == "0")
-            #expect(try await owner.query("select count(*) > 1200 from monitoring.rollups_5m").scalar == "t")
+            #expect(try await owner.query("select count(*) > 600 from monitoring.rollups_5m").scalar == "t")
             #expect(try await owner.query(Self.wrong).scalar == "0")
             await owner.close()
         }

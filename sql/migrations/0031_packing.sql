@@ -159,7 +159,7 @@ insert into monitoring.partition_holds (table_name, name, reason) values
     ('monitoring.samples', 'packing', 'Samples go once they are in blocks.');
 
 insert into monitoring.settings (name, value, default_value, kind, minimum, maximum, description) values
-    ('store.pack_after', '2days', '2days', 'interval', '1h', '3650days',
+    ('store.pack_after', '2days', '2days', 'interval', '1day', '3650days',
         'How long after its end a day of samples is packed. Later samples of it are taken, at some cost.'),
     ('store.raw_grace', '1h', '1h', 'interval', '0', '30days',
         'How long samples are kept beside the blocks that replaced them, for transactions that began before.'),

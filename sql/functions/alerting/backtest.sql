@@ -27,10 +27,12 @@ as $$
                 over (partition by binding.series_id order by sample.sampled_at) as next_at
         from rule
         inner join monitoring.alert_bindings as binding on binding.rule_no = rule.rule_no and binding.operand = 0
-        inner join monitoring_internal.raw_points as sample on sample.series_id = binding.series_id
-        where sample.sampled_at <= p_end_at
-            and sample.sampled_at > p_start_at - rule.evaluation_delay - rule.evaluation_window
-                - monitoring_internal.setting_interval('alerting.forget_series_after')
+        cross join monitoring_internal.setting_interval('alerting.forget_series_after') as forget (after)
+        cross join lateral monitoring_internal.read_points(
+            array[binding.series_id],
+            p_start_at - rule.evaluation_delay - rule.evaluation_window - forget.after,
+            p_end_at + interval '1 us') as sample
+        where sample.sampled_at > p_start_at - rule.evaluation_delay - rule.evaluation_window - forget.after
     ),
     reach as (
         select tstzrange(

@@ -36,8 +36,9 @@ as $$
     with judged as (
         select sample.sampled_at,
             monitoring_internal.alert_level(sample.value, p_operator, null, p_threshold, p_epsilon) > 0 as is_passed
-        from monitoring_internal.raw_points as sample
-        where sample.series_id = p_series_id and sample.sampled_at > p_start_at and sample.sampled_at <= p_end_at
+        from monitoring_internal.read_points(
+            array[p_series_id], p_start_at, p_end_at + interval '1 us') as sample
+        where sample.sampled_at > p_start_at
     )
     select min(judged.sampled_at)
     from judged
@@ -61,9 +62,9 @@ as $$
         from unnest(p_series_ids) as member (series_id)
         cross join lateral (
             select 1
-            from monitoring_internal.raw_points as sample
-            where sample.series_id = member.series_id
-                and sample.sampled_at > p_before - p_stretch and sample.sampled_at <= p_before
+            from monitoring_internal.read_points(
+                array[member.series_id], p_before - p_stretch, p_before + interval '1 us') as sample
+            where sample.sampled_at > p_before - p_stretch
             limit 1
         ) as earlier);
 $$;

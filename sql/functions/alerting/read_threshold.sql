@@ -41,6 +41,10 @@ declare
     v_2 constant timestamptz := coalesce(p_starts[2], 'infinity');
     v_3 constant timestamptz := coalesce(p_starts[3], 'infinity');
 begin
+    if v_1 < monitoring_internal.raw_from() then
+        return query select * from monitoring_internal.fold_packed_series(p_rules, p_starts, p_end_at);
+        return;
+    end if;
     return query
         select wanted.series_id, read.last_at, array[
             monitoring_internal.window_measures(
@@ -105,6 +109,9 @@ begin
     from monitoring_internal.alert_rule_levels as level
     where level.rule_no = any (p_rules) and level.is_stepwise;
     if v_stepwise is null then
+        return;
+    elsif v_from < monitoring_internal.raw_from() then
+        return query select * from monitoring_internal.fold_packed_steps(p_rules, p_starts, p_end_at);
         return;
     end if;
     return query

@@ -156,12 +156,25 @@ set search_path = pg_catalog, pg_temp
 as $$
     select (max(recent.sampled_at) - min(recent.sampled_at)) / (count(*) - 1)
     from (
-        select sample.sampled_at
-        from monitoring_internal.raw_points as sample
-        where sample.series_id = p_series_id
-            and sample.sampled_at > p_now - interval '2 days' and sample.sampled_at <= p_now
-        order by sample.sampled_at desc
-        limit 10
+        -- Of days that are packed only where samples has none: this asks for the newest ten.
+        (
+            select sample.sampled_at
+            from monitoring_internal.raw_points as sample
+            where sample.series_id = p_series_id and monitoring_internal.raw_from() <= p_now - interval '2 days'
+                and sample.sampled_at > p_now - interval '2 days' and sample.sampled_at <= p_now
+            order by sample.sampled_at desc
+            limit 10
+        )
+        union all
+        (
+            select sample.sampled_at
+            from monitoring_internal.read_points(
+                array[p_series_id], p_now - interval '2 days', p_now + interval '1 us') as sample
+            where monitoring_internal.raw_from() > p_now - interval '2 days'
+                and sample.sampled_at > p_now - interval '2 days'
+            order by sample.sampled_at desc
+            limit 10
+        )
     ) as recent
     having count(*) >= 3;
 $$;

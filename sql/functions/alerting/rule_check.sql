@@ -48,9 +48,17 @@ as $$
                 limit 10
             ) as member
             cross join lateral (
-                select max(sample.sampled_at) as sampled_at
-                from monitoring_internal.raw_points as sample
-                where sample.series_id = member.series_id
+                select coalesce(
+                    (
+                        select max(sample.sampled_at)
+                        from monitoring_internal.raw_points as sample
+                        where sample.series_id = member.series_id
+                    ),
+                    (
+                        select max(block.period_at) + interval '24 hours'
+                        from monitoring.sample_blocks as block
+                        where block.series_id = member.series_id
+                    )) as sampled_at
             ) as latest
         ));
 $$;

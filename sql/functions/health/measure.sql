@@ -122,7 +122,7 @@ as $$
         coalesce(point.newest_at > p_now - limits.stale_after, false),
         point.newest_at is not null or exists (
             select 1
-            from monitoring_internal.raw_points as sample
+            from monitoring_internal.raw_points as sample -- Packed are days that ended a day ago or earlier.
             where sample.series_id = series.series_id and sample.sampled_at > p_now - interval '1 day'
                 and sample.sampled_at <= p_now)
     from (
@@ -147,11 +147,12 @@ as $$
         from (
             select sample.sampled_at, sample.value,
                 lag(sample.value) over (order by sample.sampled_at) as before
-            from monitoring_internal.raw_points as sample
-            where sample.series_id = series.series_id
-                and sample.sampled_at > p_now
-                    - case reading.aggregate when 'last' then limits.stale_after else reading.span end
-                and sample.sampled_at <= p_now
+            from monitoring_internal.read_points(
+                array[series.series_id],
+                p_now - case reading.aggregate when 'last' then limits.stale_after else reading.span end,
+                p_now + interval '1 us') as sample
+            where sample.sampled_at
+                > p_now - case reading.aggregate when 'last' then limits.stale_after else reading.span end
         ) as step
     ) as point;
 $$;

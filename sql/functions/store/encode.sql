@@ -67,7 +67,6 @@ declare
     v_least integer := 8 * v_count;
 begin
     encoding := case when p_min = p_max and not v_is_plain then 0 else 3 end;
-    bit_width := 0;
     if encoding = 3 and not v_is_plain then
         select 12 * (1 + count(*)) into v_runs
         from (select unnest(p_values) as value, unnest(p_values[2:]) as next) as item
@@ -86,7 +85,12 @@ begin
         end if;
     end if;
     if encoding <> 2 then
-        select 0 into bit_width, divisor, slope, bases, wide_bases, bits;
+        bit_width := 0;
+        divisor := null;
+        slope := null;
+        bases := null;
+        wide_bases := null;
+        bits := null;
     elsif p_values <> array(
         select monitoring_internal.block_value(
             encoding, item.number, null, divisor, bit_width, slope, bases, wide_bases, bits, null, null)

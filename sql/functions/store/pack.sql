@@ -58,7 +58,13 @@ begin
         return false;
     end if;
     v_day := monitoring_internal.next_raw_day(v_packed_until);
-    if v_day is null or v_day + interval '24 hours' > v_due_until then
+    if v_day is null or v_day + interval '24 hours' > v_due_until
+        -- First rolled up, then packed: so a day that is archived and dropped has been through both.
+        or exists (
+            select from monitoring.partition_holds as hold
+            where hold.table_name = 'monitoring.samples' and hold.name = 'rollups'
+                and coalesce(hold.covered_until, '-infinity') < v_day + interval '24 hours')
+    then
         return false;
     end if;
     perform monitoring_internal.create_partitions_at(part.name, v_day, v_day + interval '24 hours', p_now)

@@ -1,5 +1,5 @@
 -- store/reading.sql: where samples are read, whatever form they have.
--- Owns packed_until, raw_from, read_points. Writes nothing.
+-- Owns packed_until, raw_from, read_points, window_points. Writes nothing.
 -- Any number of callers at once; each reads one snapshot, in which a day is in samples or in blocks, never both.
 
 -- Before this, samples are in blocks (and late_samples).
@@ -70,3 +70,32 @@ end;
 
 comment on function monitoring_internal.read_points(integer[], timestamptz, timestamptz) is
     'Every sample of some series from one time to before another, from samples, blocks and late_samples, in no order.';
+
+-- The samples of one series after one time and up to another, in the order of their times, for those who look at many
+-- series: p_is_raw says that the windows begin at raw_from() or later, and then nothing but samples is touched.
+-- Inlined as well; both parts are sorted, so that the raw one comes as its key has it.
+create or replace function monitoring_internal.window_points(
+    p_series_id integer, p_after timestamptz, p_until timestamptz, p_is_raw boolean)
+returns table (series_id integer, sampled_at timestamptz, value double precision)
+language sql stable parallel safe
+begin atomic
+    (
+        select stored.series_id, stored.sampled_at, stored.value
+        from monitoring.samples as stored
+        where p_is_raw and stored.series_id = p_series_id
+            and stored.sampled_at > p_after and stored.sampled_at <= p_until
+        order by stored.sampled_at
+    )
+    union all
+    (
+        select point.series_id, point.sampled_at, point.value
+        from monitoring_internal.read_points(
+            array[p_series_id], p_after, p_until + interval '1 microsecond') as point
+        where not p_is_raw and point.sampled_at > p_after
+        order by point.sampled_at
+    );
+end;
+
+comment on function monitoring_internal.window_points(integer, timestamptz, timestamptz, boolean) is
+    'Samples of one series after one time and up to another, by time; p_is_raw where the window begins at raw_from() or '
+    'later.';

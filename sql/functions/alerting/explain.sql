@@ -14,12 +14,11 @@ as $$
         select sample.sampled_at, sample.value, series.labels
         from monitoring.alert_bindings as binding
         inner join monitoring.series as series on series.series_id = binding.series_id
-        cross join lateral monitoring_internal.read_points(
-            array[binding.series_id], p_alert.triggered_at - p_rule.evaluation_delay - p_rule.evaluation_window,
-            p_alert.triggered_at - p_rule.evaluation_delay + interval '1 us') as sample
+        cross join lateral monitoring_internal.window_points(
+            binding.series_id, p_alert.triggered_at - p_rule.evaluation_delay - p_rule.evaluation_window,
+            p_alert.triggered_at - p_rule.evaluation_delay, false) as sample
         where binding.rule_no = p_alert.rule_no and binding.label_key = p_alert.label_key
             and series.tenant_id = p_alert.tenant_id
-            and sample.sampled_at > p_alert.triggered_at - p_rule.evaluation_delay - p_rule.evaluation_window
         order by sample.sampled_at desc
         limit 100
     ) as recent
@@ -156,10 +155,8 @@ begin
         count(sample.*) as samples, max(sample.sampled_at) as sampled_at, avg(sample.value) as mean into v_found
     from monitoring.alert_bindings as binding
     inner join monitoring.series as series on series.series_id = binding.series_id
-    left join lateral monitoring_internal.read_points(
-            array[binding.series_id], p_now - v_rule.evaluation_delay - v_rule.evaluation_window,
-            p_now - v_rule.evaluation_delay + interval '1 us') as sample
-        on sample.sampled_at > p_now - v_rule.evaluation_delay - v_rule.evaluation_window
+    left join lateral monitoring_internal.window_points(binding.series_id, p_now - v_rule.evaluation_delay
+        - v_rule.evaluation_window, p_now - v_rule.evaluation_delay, false) as sample on true
     where binding.rule_no = v_rule.rule_no and binding.operand = 0 and series.tenant_id = any (v_tenants)
         and series.labels @> coalesce(p_labels, '{}');
     select reading.* into v_last

@@ -28,8 +28,6 @@ returns setof monitoring_internal.alert_reading
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_forget constant interval := monitoring_internal.setting_interval('alerting.forget_series_after');
 begin
     return query
     with judged_rule as materialized (
@@ -77,11 +75,9 @@ begin
             where condition.rule_no = judged.rule_no and condition.label_key = judged.label_key)
         or judged.sample_count is null and exists (
             select 1 from monitoring.alert_bindings as binding
-            cross join lateral monitoring_internal.read_points(
-                array[binding.series_id], judged.until_at - judged.evaluation_window - v_forget,
-                judged.until_at + interval '1 us') as sample
             where binding.rule_no = judged.rule_no and binding.label_key = judged.label_key
-                and sample.sampled_at > judged.until_at - judged.evaluation_window - v_forget);
+                and monitoring_internal.had_samples(array[binding.series_id], judged.until_at,
+                    judged.evaluation_window + monitoring_internal.setting_interval('alerting.forget_series_after')));
 end;
 $$;
 

@@ -10,8 +10,7 @@ returns table (rule_no integer, label_key uuid, until_at timestamptz, sampled_at
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_is_raw constant boolean := monitoring_internal.raw_from() <= all (p_from);
+declare v_is_raw constant boolean := monitoring_internal.raw_from() <= all (p_from);
 begin
     return query
     with wanted as materialized (
@@ -28,8 +27,7 @@ begin
         cross join lateral (
             select sample.sampled_at, sample.value, lag(sample.value) over earlier as previous,
                 extract(epoch from sample.sampled_at - lag(sample.sampled_at) over earlier)::double precision as seconds
-            from monitoring_internal.window_points(
-                shared.series_id, shared.from_at, shared.until_at, v_is_raw) as sample
+            from monitoring_internal.window_points(shared.series_id, shared.from_at, shared.until_at, v_is_raw) as sample
             window earlier as (order by sample.sampled_at)) as point
     ),
     point as (

@@ -36,9 +36,7 @@ as $$
     with judged as (
         select sample.sampled_at,
             monitoring_internal.alert_level(sample.value, p_operator, null, p_threshold, p_epsilon) > 0 as is_passed
-        from monitoring_internal.read_points(
-            array[p_series_id], p_start_at, p_end_at + interval '1 us') as sample
-        where sample.sampled_at > p_start_at
+        from monitoring_internal.window_points(p_series_id, p_start_at, p_end_at, false) as sample
     )
     select min(judged.sampled_at)
     from judged

@@ -1,4 +1,4 @@
--- alerting/read_packed.sql: what rules read of days that are packed, or about to be: for replays, and late evaluations.
+-- alerting/read_packed.sql: what rules read of days that are packed, or about to be: for replays and late passes.
 -- Owns fold_packed_series, fold_packed_steps: read_threshold.sql's own words, over another source; a test compares them.
 -- Writes nothing. Concurrency: any number of callers; reads one snapshot.
 

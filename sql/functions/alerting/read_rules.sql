@@ -37,24 +37,14 @@ begin
                 order by sample.sampled_at desc
                 limit 1
             ) as recent on true
-            -- What samples does not show any more, or not alone: from the last whole day on that has a block.
-            left join lateral (
-                select coalesce(max(block.period_at), rule.end_at - rule.lookback) as from_at
-                from monitoring.sample_blocks as block
-                where block.series_id = binding.series_id and block.period_at <= rule.end_at - interval '24 hours'
-                    and block.period_at > rule.end_at - rule.lookback - interval '24 hours'
-                    and rule.end_at - rule.lookback < v_raw_from
-                    and (recent.sampled_at is null or recent.sampled_at < v_raw_from)
-            ) as last on true
-            left join lateral (
-                select max(sample.sampled_at) as sampled_at
-                from monitoring_internal.read_points(
-                    array[binding.series_id], last.from_at, rule.end_at + interval '1 us') as sample
-                where sample.sampled_at > rule.end_at - rule.lookback
-                    and rule.end_at - rule.lookback < v_raw_from
-                    and (recent.sampled_at is null or recent.sampled_at < v_raw_from)
-            ) as older on true
-            cross join lateral (select greatest(recent.sampled_at, older.sampled_at) as sampled_at) as latest
+            -- Where samples does not show it any more, or not alone.
+            cross join lateral (
+                select case when rule.end_at - rule.lookback < v_raw_from
+                        and coalesce(recent.sampled_at < v_raw_from, true)
+                    then monitoring_internal.newest_sample_time(
+                        binding.series_id, rule.end_at - rule.lookback, rule.end_at)
+                    else recent.sampled_at end as sampled_at
+            ) as latest
             where latest.sampled_at is not null
             group by rule.rule_no, series.tenant_id, grouped.labels
         ),

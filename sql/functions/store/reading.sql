@@ -1,5 +1,5 @@
 -- store/reading.sql: where samples are read, whatever form they have.
--- Owns packed_until, raw_from, read_points, window_points. Writes nothing.
+-- Owns packed_until, raw_from, read_points, window_points, newest_sample_time. Writes nothing.
 -- Any number of callers at once; each reads one snapshot, in which a day is in samples or in blocks, never both.
 
 -- Before this, samples are in blocks (and late_samples).
@@ -97,5 +97,27 @@ begin atomic
 end;
 
 comment on function monitoring_internal.window_points(integer, timestamptz, timestamptz, boolean) is
-    'Samples of one series after one time and up to another, by time; p_is_raw where the window begins at raw_from() or '
-    'later.';
+    'Samples of one series after one time and up to another, by time; p_is_raw: it begins at raw_from() or later.';
+
+-- When a series was sampled last after one time and up to another: of the last whole day that has a block, and since.
+create or replace function monitoring_internal.newest_sample_time(
+    p_series_id integer, p_after timestamptz, p_until timestamptz)
+returns timestamptz
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select max(point.sampled_at)
+    from (
+        select greatest(p_after, max(block.period_at)) as from_at
+        from monitoring.sample_blocks as block
+        where block.series_id = p_series_id
+            and block.period_at > p_after - interval '24 hours' and block.period_at <= p_until - interval '24 hours'
+            and block.period_at < (select state.packed_until from monitoring_internal.packing_state as state)
+    ) as day
+    cross join lateral monitoring_internal.read_points(
+        array[p_series_id], day.from_at, p_until + interval '1 microsecond') as point
+    where point.sampled_at > p_after;
+$$;
+
+comment on function monitoring_internal.newest_sample_time(integer, timestamptz, timestamptz) is
+    'Time of the newest sample of a series after one time and up to another, packed or not.';

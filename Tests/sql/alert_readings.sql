@@ -194,6 +194,25 @@ update monitoring.alert_rules set is_active = false where rule_name = 'levels';
 select is((select count(*) from monitoring_internal.read_threshold_rules_at('2026-05-04 12:00+00', null) as g
     join monitoring.alert_rules as r using (rule_no) where r.rule_name = 'levels'), 0::bigint, 'nor is a rule that is not active');
 
+-- Packed days -------------------------------------------------------------------------------------
+-- What rules read of samples and of whatever form they have, by each of the two ways.
+create temporary table every as
+select array_agg(rule_no) as rules, '{2026-05-04 11:50+00,2026-05-04 11:55+00,2026-05-04 11:57+00}'::timestamptz[] as starts
+from monitoring.alert_rules;
+select bag_eq($$ select fold::text from every, monitoring_internal.fold_rule_series(rules, starts, '2026-05-04 12:00+00') as fold $$,
+    $$ select fold::text from every, monitoring_internal.fold_packed_series(rules, starts, '2026-05-04 12:00+00') as fold $$,
+    'the two ways to read windows are one');
+select bag_eq($$ select fold::text from every, monitoring_internal.fold_rule_steps(rules, starts, '2026-05-04 12:00+00') as fold $$,
+    $$ select fold::text from every, monitoring_internal.fold_packed_steps(rules, starts, '2026-05-04 12:00+00') as fold $$,
+    'and those to read steps');
+create temporary table before_packing as
+select * from pg_temp.read('%');
+update monitoring.partition_holds set covered_until = 'infinity' where name = 'rollups';
+select isnt((select string_agg(monitoring_internal.pack_next_at('2026-05-10 12:00+00'), ' ') from generate_series(1, 30)), null,
+    'the day is packed');
+select is(monitoring_internal.packed_until(), '2026-05-05 00:00+00', 'all of it');
+select bag_eq('select * from pg_temp.read(''%'')', 'select * from before_packing', 'rules read of blocks what they read of samples');
+
 -- A rule that fails does so by itself: the others are read without it.
 alter table monitoring.alert_rules disable trigger alert_rules_check;
 update monitoring.alert_rules set condition_definition = '{"epsilon": "x"}' where rule_name = 'op gt 5';

@@ -47,6 +47,9 @@ from (values
     (1440, 'case n % 3 when 0 then ''1.7976931348623157e308'' when 1 then ''-1.7976931348623157e308'' else ''5e-324'' end',
         'plain', 'the extremes of double precision'),
     (1440, 'n * 5e-324', 'plain', 'denormal numbers'),
+    (2, 'case n when 0 then ''0.1'' else ''1.7976931348623157e308'' end', 'plain', 'the greatest beside a small one'),
+    (2, 'case n when 0 then ''5e-324'' else ''123456789.123456789'' end', 'plain', 'the least beside a great one'),
+    (3, 'case n when 0 then ''1e17'' else 0.1 * n end', 'plain', 'more digits than a number has'),
     (1440, '100 + sin(n)', 'numbers over 70368744177664', 'full mantissas of one magnitude: by a power of two'),
     (1440, 'exp(n % 700 * 1.01)', 'plain', 'full mantissas of any magnitude')
 ) as form (count, expression, form, what);
@@ -173,6 +176,98 @@ select is(pg_temp.pack_all('2026-03-05 01:30Z'), 'release', 'and given free afte
 select is(
     (select released_until from monitoring.partition_policies where table_name = 'monitoring.samples'),
     '2026-03-03 00:00Z'::timestamptz, 'as far as the blocks count');
+
+-- step by step --------------------------------------------------------------------------------------------------------
+select is(monitoring_internal.close_day_at('2026-03-05 23:00Z'), false, 'a day is not closed before its time');
+select is(monitoring_internal.close_day_at('2026-03-06 00:00Z'), true, 'and then it is');
+select is(monitoring_internal.raw_from(), '2026-03-04 00:00Z', 'from then on nothing is added to its samples');
+select is(monitoring_internal.current_raw_from(), '2026-03-04 00:00Z', 'whoever writes is told so');
+insert into given values ('pack_a', '{"n": "1"}', '2026-03-03 07:00:01Z', 0.5), ('pack_new', '{}', '2026-03-03 07:00Z', 1);
+select is(
+    monitoring_internal.ingest_samples_at(array_agg(name), array_agg(labels), array_agg(value), array_agg(sampled_at),
+        null, '2026-03-05')::text,
+    '(2,2010,0)', 'what comes for it is late, known by its samples')
+from given;
+select is(pg_temp.differences(), 0::bigint, 'and read');
+select is(monitoring_internal.is_day_still(), true, 'nobody ingests: the day is still');
+create function pg_temp.fail() returns trigger language plpgsql as
+    $$ begin raise exception using errcode = '53100', message = 'no space left on device'; end $$;
+create trigger full_disk before insert on monitoring.sample_blocks for each row execute function pg_temp.fail();
+select throws_ok($$ select monitoring_internal.pack_next_at('2026-03-06') $$, '53100', null, 'a full disk stops packing');
+drop trigger full_disk on monitoring.sample_blocks;
+select is(pg_temp.differences(), 0::bigint, 'and costs nothing');
+select is(monitoring_internal.pack_next_series(), true, 'with room again it goes on');
+select is(monitoring_internal.pack_next_series(), true, 'up to what no series is listed for');
+select is(monitoring_internal.pack_next_series(), false, 'until all are done');
+select is((select count(*) from monitoring_internal.open_blocks where period_at = '2026-03-03'), 0::bigint,
+    'blocks do not count yet');
+insert into monitoring.samples select series_id, '2026-03-03 09:09:09Z', 9 from monitoring.series
+where labels = '{"n": "1"}';
+insert into given values ('pack_a', '{"n": "1"}', '2026-03-03 09:09:09Z', 9);
+select is(monitoring_internal.finish_day_at('2026-03-06'), false, 'if they are not all the day has, they never will');
+select is((select count(*) from monitoring.sample_blocks where period_at = '2026-03-03'), 0::bigint, 'they are made anew');
+select is(pg_temp.pack_all('2026-03-06'), 'blocks blocks finish repack', 'and then the late ones are taken in');
+select is(pg_temp.differences(), 0::bigint, 'nothing is lost or doubled');
+select is((select count(*) from monitoring.late_samples), 0::bigint, 'nothing waits');
+update monitoring_internal.packing_state set closed_until = '2026-03-05';
+insert into monitoring.packed_periods (period_at, closed_at) values ('2026-03-04', now());
+select monitoring_internal.pack_raw_series('2026-03-04', 0, 2147483648);
+select is(
+    (select sum(sample_count) from monitoring.sample_blocks where period_at = '2026-03-04'),
+    (select count(*) from given where sampled_at >= '2026-03-04'), 'pack_raw_series makes the blocks of a day');
+-- Blocks by store_block and store_time_vector, late samples by store_late_samples and repack_series; pack_next and
+-- pack_samples are the service's; late_lock_key is between those who add late samples and repack_next_at.
+select is(
+    monitoring_internal.store_time_vector('2026-03-04', array['2026-03-04 01:00Z'::timestamptz]),
+    monitoring_internal.store_time_vector('2026-03-04', array['2026-03-04 01:00Z'::timestamptz]),
+    'a list of times is stored once');
+
+-- ways to read --------------------------------------------------------------------------------------------------------
+update monitoring_internal.packing_state set closed_until = packed_until;
+select bag_eq(
+    $$ select point.* from monitoring.series, monitoring_internal.window_points(
+        series_id, timestamptz '2026-03-02 10:00Z', timestamptz '2026-03-04 10:00Z', false) as point $$,
+    $$ select series_id, sampled_at, value from monitoring_internal.sample_points
+        where sampled_at > '2026-03-02 10:00Z' and sampled_at <= '2026-03-04 10:00Z' $$,
+    'window_points leaves its beginning out and has its end');
+select is(
+    (select max(monitoring_internal.newest_sample_time(series_id, '2026-01-01', '2026-03-02 12:34Z'))
+        from monitoring.series),
+    (select max(sampled_at) from given where sampled_at <= '2026-03-02 12:34Z'), 'the newest before a time is found');
+-- Any span of any series, by chance: what is read is what was given, whatever form it has.
+select setseed(0.31);
+select is_empty(
+    $$ with span as materialized (
+            select number, '2026-02-28 20:00Z'::timestamptz + random() * interval '5 days' as from_at,
+                random() * random() * interval '3 days' as length, 1 + floor(random() * 4)::integer as n
+            from generate_series(1, 300) as number
+        )
+        select *
+        from (
+            select span.number, given.sampled_at, given.value
+            from span
+            inner join given on given.labels = jsonb_build_object('n', span.n::text)
+                and given.sampled_at >= span.from_at and given.sampled_at < span.from_at + span.length
+        ) as wanted
+        full join (
+            select span.number, point.sampled_at, point.value
+            from span
+            inner join monitoring.series as series on series.labels = jsonb_build_object('n', span.n::text)
+            cross join lateral monitoring_internal.read_points(
+                array[series.series_id], span.from_at, span.from_at + span.length) as point
+        ) as found using (number, sampled_at)
+        where wanted.value is distinct from found.value $$,
+    'row 31: three hundred spans by chance read the same, raw, packed and mixed');
+
+-- the newest ----------------------------------------------------------------------------------------------------------
+select is((select count(*) from monitoring.latest_samples where metric like 'pack_%'), 0::bigint,
+    'old samples are not current');
+update monitoring.metric_families set stale_after = now() - '2026-03-01' where name like 'pack_%';
+select bag_eq(
+    $$ select metric, labels, sampled_at, value from monitoring.latest_samples where metric like 'pack_%' $$,
+    $$ select distinct on (name, labels) name, labels, sampled_at, value from given
+        order by name, labels, sampled_at desc $$,
+    'but where a metric stays current for long, its newest is found in blocks too');
 
 select * from finish();
 rollback;

@@ -11,8 +11,7 @@ language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare v_is_raw constant boolean := monitoring_internal.raw_from() <= all (p_from);
-begin
-    return query
+begin return query
     with wanted as materialized (
         select rule.rule_no, rule.aggregate, rule.group_by is not null as is_grouped, rule.group_aggregate,
             binding.label_key, binding.series_id, span.from_at, span.until_at
@@ -27,7 +26,8 @@ begin
         cross join lateral (
             select sample.sampled_at, sample.value, lag(sample.value) over earlier as previous,
                 extract(epoch from sample.sampled_at - lag(sample.sampled_at) over earlier)::double precision as seconds
-            from monitoring_internal.window_points(shared.series_id, shared.from_at, shared.until_at, v_is_raw) as sample
+            from monitoring_internal.window_points(
+                shared.series_id, shared.from_at, shared.until_at, v_is_raw) as sample
             window earlier as (order by sample.sampled_at)) as point
     ),
     point as (

@@ -1,5 +1,5 @@
 -- alerting/read_packed.sql: what rules read of days that are packed, or about to be: for replays and late passes.
--- Owns fold_packed_series, fold_packed_steps: read_threshold.sql's own words, over another source; a test compares them.
+-- Owns fold_packed_series, fold_packed_steps: read_threshold.sql's own words over another source; a test compares.
 -- Writes nothing. Concurrency: any number of callers; reads one snapshot.
 
 -- fold_rule_series where windows begin before raw_from(). Apart from it, since its plan costs the many series of a live

@@ -10,8 +10,7 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_bitmapscan = off
 as $$
-declare
-    v_raw_from constant timestamptz := monitoring_internal.raw_from();
+declare v_raw_from constant timestamptz := monitoring_internal.raw_from();
 begin
     return query
         with rule as materialized (
@@ -34,17 +33,11 @@ begin
                 from monitoring_internal.raw_points as sample
                 where sample.series_id = binding.series_id
                     and sample.sampled_at > rule.end_at - rule.lookback and sample.sampled_at <= rule.end_at
-                order by sample.sampled_at desc
-                limit 1
-            ) as recent on true
-            -- Where samples does not show it any more, or not alone.
-            cross join lateral (
-                select case when rule.end_at - rule.lookback < v_raw_from
-                        and coalesce(recent.sampled_at < v_raw_from, true)
-                    then monitoring_internal.newest_sample_time(
-                        binding.series_id, rule.end_at - rule.lookback, rule.end_at)
-                    else recent.sampled_at end as sampled_at
-            ) as latest
+                order by sample.sampled_at desc limit 1) as recent on true
+            cross join lateral ( -- In blocks, where samples does not show it any more, or not alone.
+                select case when recent.sampled_at >= v_raw_from then recent.sampled_at
+                    else monitoring_internal.newest_sample_time(
+                        binding.series_id, rule.end_at - rule.lookback, rule.end_at) end as sampled_at) as latest
             where latest.sampled_at is not null
             group by rule.rule_no, series.tenant_id, grouped.labels
         ),

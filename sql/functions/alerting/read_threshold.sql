@@ -132,9 +132,9 @@ begin
                     coalesce(sum(step) filter (where at > v_2 and before_at > v_2 - distance), 0),
                     coalesce(sum(step) filter (where at > v_3 and before_at > v_3 - distance), 0)] as rise,
                 array[
-                    max(at) - min(case when before_at > v_1 - distance then before_at else at end) filter (where at > v_1),
-                    max(at) - min(case when before_at > v_2 - distance then before_at else at end) filter (where at > v_2),
-                    max(at) - min(case when before_at > v_3 - distance then before_at else at end) filter (where at > v_3)
+                max(at) - min(case when before_at > v_1 - distance then before_at else at end) filter (where at > v_1),
+                max(at) - min(case when before_at > v_2 - distance then before_at else at end) filter (where at > v_2),
+                max(at) - min(case when before_at > v_3 - distance then before_at else at end) filter (where at > v_3)
                 ] as spans
             from (
                 select point.sampled_at as at, lag(point.sampled_at) over in_order as before_at,

@@ -106,7 +106,7 @@ begin
     end loop;
     -- All 53 bits of the least value are whole then, and the greatest stays within 61.
     select min(abs(item.value)) into v_divisor from unnest(p_values) as item (value) where item.value <> 0;
-    if v_divisor between 1e-250 and 1e250 and v_most / v_divisor < 250 then
+    if v_divisor between 1e-250 and 1e250 and v_most < 250 * v_divisor then
         v_divisor := power(2::double precision, 53 - ceil(ln(v_divisor) / ln(2::double precision)));
         if not exists (
             select from unnest(p_values) as item (value)

@@ -556,3 +556,25 @@ grant execute on function
     monitoring.search_alerts(text, timestamptz, timestamptz, text, text, integer) to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant execute on function monitoring.archive_alerts() to monitoring_admin, monitoring_service;
+
+
+-- heartbeats --------------------------------------------------------------------------------------
+-- For operators alone; the sealed URL is granted to nobody.
+grant select (
+    heartbeat_id, name, method, every, is_active, attempted_at, sent_at, last_status, last_error, consecutive_failures,
+    sent_total, failed_total, withheld_at, withheld_reason, fence, lease_instance_id, lease_expires_at, created_at,
+    updated_at) on monitoring.heartbeats to monitoring_admin, monitoring_service;
+grant insert, delete, update (
+    name, sealed_url, method, every, is_active, attempted_at, last_status, last_error, consecutive_failures)
+    on monitoring.heartbeats to monitoring_admin;
+grant select on monitoring.heartbeat_chain, monitoring.heartbeat_status to monitoring_admin, monitoring_service;
+grant execute on function monitoring_internal.heartbeat_chain() to monitoring_admin, monitoring_service;
+grant execute on function
+    monitoring_internal.heartbeat_seal_context(uuid), monitoring_internal.heartbeat_identity(text),
+    monitoring_internal.heartbeat_id_of(text), monitoring_internal.heartbeat_progress(text, bigint),
+    monitoring_internal.list_heartbeats(),
+    monitoring.set_heartbeat(uuid, text, text, interval, text), monitoring.remove_heartbeat(text),
+    monitoring.hurry_heartbeat(text) to monitoring_admin;
+grant execute on function
+    monitoring_internal.claim_heartbeats(uuid),
+    monitoring_internal.ack_heartbeat(uuid, uuid, bigint, integer, text) to monitoring_service;

@@ -47,6 +47,7 @@ package final class DeliveryService: Service {
     private let settings: Settings
     private let request: DeliveryRequest
     private let sender: HTTPSender
+    private let heartbeats: DeadMansSwitch
     private let shutdown: GracefulShutdown
     private let log: Log
     private let clock: any Clock<Duration>
@@ -69,6 +70,7 @@ package final class DeliveryService: Service {
         self.settings = settings
         request = DeliveryRequest(secrets: secrets, userAgent: settings.userAgent)
         sender = try HTTPSender(settings.sender)
+        heartbeats = DeadMansSwitch(sender: sender, secrets: secrets, userAgent: settings.userAgent, log: log)
         self.shutdown = shutdown
         self.log = log
         self.clock = clock
@@ -100,6 +102,7 @@ package final class DeliveryService: Service {
                     await wakeup.wait(upTo: Self.longestSleep, clock: clock)
                     continue
                 }
+                try await heartbeats.turn(store, &group) { self.wakeup.signal() }
                 let pause = try await turn(store, &group)
                 backoff.reset()
                 if let pause { await wakeup.wait(upTo: pause, clock: clock) }

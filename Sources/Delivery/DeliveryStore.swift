@@ -5,7 +5,7 @@ struct DeliveryStore: Sendable {
     /// The channel on which the database says that there is something to send.
     static let channel = "pgvigil_deliveries"
     /// A call that takes longer means that the server hangs.
-    private static let limit = Duration.seconds(15)
+    static let limit = Duration.seconds(15)
 
     let connection: PostgresConnection
     let instanceID: String

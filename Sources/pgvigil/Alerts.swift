@@ -116,7 +116,7 @@ struct AlertQuery {
     private func fault(_ error: PostgresError, _ connection: PostgresConnection) async -> any Error {
         let kind: String
         switch error.sqlState {
-        case "PV132", "PV133", "PV135", "PV944", "PV951", "PV958":
+        case "PV132", "PV133", "PV135", "PV944", "PV951", "PV958", "PV965", "PV982", "PV983":
             return CommandFault(.notFound, error.message, remedy: error.hint ?? "")
         case "PV134": kind = "rule"
         case "PV950": kind = "schedule"
@@ -161,7 +161,7 @@ private struct AlertCommand {
             for rows in [facts, steps] { for row in rows { Terminal.print(TextTable.json(row)) } }
             return .ok
         }
-        Self.print(facts)
+        Terminal.print(TextTable.pairs(facts))
         if !steps.isEmpty { Terminal.print("\n" + TextTable(steps).text) }
         return .ok
     }
@@ -234,18 +234,6 @@ private struct AlertCommand {
 
     private func alert() throws(CommandFault) -> String {
         try query.name("the id of an alert", remedy: "ids: pgvigil alerts list")
-    }
-
-    private static func print(_ pairs: PostgresRows) {
-        let width = pairs.map { $0["field"]?.count ?? 0 }.max() ?? 0
-        for pair in pairs {
-            let field = pair["field"] ?? ""
-            let lines = (pair["value"] ?? "").split(separator: "\n", omittingEmptySubsequences: false)
-            for (index, line) in lines.enumerated() {
-                let head = index == 0 ? field : ""
-                Terminal.print(head + String(repeating: " ", count: width - head.count) + "  " + line)
-            }
-        }
     }
 }
 

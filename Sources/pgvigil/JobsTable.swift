@@ -27,6 +27,18 @@ struct TextTable {
         return "{" + members.joined(separator: ",") + "}"
     }
 
+    /// Rows of `field` and `value`, one below the other; a value's further lines stand below its first.
+    static func pairs(_ pairs: PostgresRows) -> String {
+        let width = pairs.map { $0["field"]?.count ?? 0 }.max() ?? 0
+        return pairs.flatMap { pair in
+            let field = pair["field"] ?? ""
+            return (pair["value"] ?? "").split(separator: "\n", omittingEmptySubsequences: false).enumerated().map {
+                let head = $0.offset == 0 ? field : ""
+                return head + String(repeating: " ", count: width - head.count) + "  " + $0.element
+            }
+        }.joined(separator: "\n")
+    }
+
     /// One line, however many the value has.
     private static func cell(_ value: String?) -> String {
         (value ?? "").split(whereSeparator: \.isNewline).joined(separator: " ")

@@ -81,6 +81,7 @@ import Testing
         select tenant.tenant_id, 1, '09:00', '17:00' from monitoring.tenants as tenant;
         insert into monitoring.alert_silences (matchers, comment, ends_at) values ('{"host": "a"}', 'known', now());
         insert into monitoring.people (name) values ('anna');
+        insert into monitoring.heartbeats (name, sealed_url) values ('seeded', 'pgvigil:v1:01234567:QUJDRA==');
         insert into monitoring.on_call_schedules (name) values ('primary');
         insert into monitoring.escalation_policies (name) values ('seeded');
         insert into monitoring.audit_logs (tenant_id, role_name, action, resource_type, resource_id)

@@ -82,3 +82,36 @@ select
         from monitoring.alert_transitions as step
         where step.transition = 'on_call_gap' and step.occurred_at > clock_timestamp() - interval '1 hour'
     ) as gaps
+
+--! query causes
+--! label cause
+--! metric receivers pgvigil_delivery_obstacles gauge receivers
+--!     Endpoints and channels by what their messages wait for; 1 for xmin_holder, who keeps vacuum from the queue.
+--! metric messages pgvigil_deliveries_by_cause gauge messages
+--!     Messages by what they wait for; moving: nothing is wrong. Dead rows of the queue for xmin_holder.
+--! version 15-
+select cause.name as cause, coalesce(health.receivers, 0) as receivers, coalesce(health.messages, 0) as messages
+from unnest(array[
+    'moving', 'failing', 'breaker_open', 'dead_receiver', 'asked_to_wait', 'inactive', 'gone', 'no_server',
+    'no_service', 'not_claimed', 'service_lost', 'rate_limited', 'xmin_holder']) as cause (name)
+left join monitoring.queue_health as health on health.cause = cause.name
+
+--! query chain
+--! label link
+--! metric whole pgvigil_chain_link_whole gauge bool
+--!     Whether a link of the chain works that heartbeats stand for: collection, evaluation, claims, arrivals.
+--! version 15-
+select chain.link, chain.is_whole::integer as whole
+from monitoring.heartbeat_chain as chain
+
+--! query heartbeats
+--! metric failures pgvigil_heartbeat_failures gauge heartbeats
+--!     Heartbeats in a row that did not arrive outside, of the dead man's switch that fares worst.
+--! metric age pgvigil_heartbeat_age_seconds gauge seconds
+--!     Time since the last heartbeat that arrived outside, of the dead man's switch that fares worst.
+--! version 15-
+select
+    coalesce(max(heartbeat.consecutive_failures), 0) as failures,
+    max(extract(epoch from clock_timestamp() - heartbeat.sent_at)) as age
+from monitoring.heartbeats as heartbeat
+where heartbeat.is_active

@@ -129,3 +129,10 @@ create or replace trigger webhook_endpoints_wake_services
     after update of is_active on monitoring.webhook_endpoints
     for each row when (new.is_active and not old.is_active)
     execute function monitoring_internal.wake_services();
+
+create or replace trigger heartbeats_check
+    before insert or update of name, sealed_url on monitoring.heartbeats
+    for each row execute function monitoring_internal.check_heartbeat();
+create or replace trigger heartbeats_update_updated_at
+    before update of name, sealed_url, method, every, is_active on monitoring.heartbeats
+    for each row execute function monitoring_internal.update_updated_at_column();

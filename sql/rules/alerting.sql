@@ -149,8 +149,7 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         'Messages are due and nobody sends them: no service delivers, or it cannot keep up. This alert may be in the '
         'same queue: have an external check on pgvigil_delivery_oldest_overdue_seconds as well.',
     'suggested_actions', jsonb_build_array(
-        'What waits: select destination_id, state, count(*), min(due_at), max(last_error) from monitoring.deliveries '
-        'group by 1, 2 order by 3 desc;',
+        'What they wait for: select * from monitoring.queue_health; what waits: pgvigil deliveries list',
         'Is a service there: select * from monitoring.service_instances; and its log.'),
     'related_metrics', jsonb_build_array('pgvigil_deliveries_waiting', 'pgvigil_destinations_failing'),
     'tests', jsonb $tests$[
@@ -175,8 +174,8 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         'An endpoint or channel that messages wait for has not worked for minutes. Whoever is paged through it is '
         'not.',
     'suggested_actions', jsonb_build_array(
-        'Which: select destination_id, breaker, open_since_at, consecutive_failures, last_error from '
-        'monitoring.destination_states where open_since_at is not null;',
+        'Which, and what mends it: select name, cause, remedy, open_since_at from monitoring.delivery_health where '
+        'open_since_at is not null;',
         'Route critical alerts over a second channel meanwhile.'),
     'related_metrics', jsonb_build_array('pgvigil_deliveries_waiting', 'pgvigil_deliveries_dead'),
     'tests', jsonb $tests$[
@@ -202,10 +201,8 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
         'Messages were given up within the last hour: refused for good, or past their deadline. Somebody was not '
         'told something.',
     'suggested_actions', jsonb_build_array(
-        'Which and why: select destination_id, outcome, status_code, error_class, response, finished_at from '
-        'monitoring.delivery_attempts where outcome = ''dead'' and finished_at > now() - interval ''1 hour'' order '
-        'by finished_at desc limit 20;',
-        'Refused with 4xx: correct the endpoint or its secret.'),
+        'Which and why: pgvigil deliveries dead --since 1h; each attempt: pgvigil deliveries show NUMBER',
+        'Refused with 4xx: correct the endpoint or its secret; then: pgvigil deliveries replay --endpoint NAME'),
     'related_metrics', jsonb_build_array('pgvigil_destinations_failing'),
     'tests', jsonb $tests$[
         {"name": "fires and clears", "interval": "30 s", "step": "1 min",

@@ -115,3 +115,44 @@ comment on column monitoring.queue_health.messages is 'Messages that wait; dead 
 comment on column monitoring.queue_health.oldest_due_at is 'Since when the oldest is due, or that has been so.';
 comment on column monitoring.queue_health.detail is 'Who or what.';
 comment on column monitoring.queue_health.remedy is 'What to do about it.';
+
+create or replace view monitoring.heartbeat_chain with (security_invoker = true) as
+select chain.link, chain.is_whole, chain.seen_at, chain.detail, chain.remedy
+from monitoring_internal.heartbeat_chain() as chain;
+
+comment on view monitoring.heartbeat_chain is
+    'What has to work for heartbeats to be sent: collection, evaluation, claims (somebody sends what is due) and '
+    'arrivals (a receiver works, when messages wait for one that does not). Operators see it.';
+comment on column monitoring.heartbeat_chain.link is 'The link.';
+comment on column monitoring.heartbeat_chain.is_whole is 'Whether it works.';
+comment on column monitoring.heartbeat_chain.seen_at is
+    'Its last sign; of claims, since when the oldest is due that nobody tries to send.';
+comment on column monitoring.heartbeat_chain.detail is 'What is wrong; null: nothing.';
+comment on column monitoring.heartbeat_chain.remedy is 'Where to look, and what mends it.';
+
+create or replace view monitoring.heartbeat_status with (security_invoker = true) as
+select heartbeat.name,
+    case
+        when not heartbeat.is_active then 'inactive'
+        when heartbeat.withheld_at is not null then 'withheld'
+        when heartbeat.consecutive_failures > 0 then 'failing'
+        when heartbeat.sent_at is null then 'not sent yet'
+        when heartbeat.sent_at < now() - heartbeat.every * 3 - interval '30 seconds' then 'not sent'
+        else 'beating'
+    end as state,
+    heartbeat.every, heartbeat.method, heartbeat.sent_at, heartbeat.sent_total, heartbeat.failed_total,
+    heartbeat.consecutive_failures, heartbeat.withheld_at,
+    case
+        when not heartbeat.is_active then 'it is switched off'
+        when heartbeat.withheld_at is not null then heartbeat.withheld_reason
+        when heartbeat.consecutive_failures > 0 then heartbeat.last_error
+        when heartbeat.sent_at is null or heartbeat.sent_at < now() - heartbeat.every * 3 - interval '30 seconds'
+            then 'no service sends it: start pgvigil serve, with the key that sealed its URL'
+    end as reason
+from monitoring.heartbeats as heartbeat;
+
+comment on view monitoring.heartbeat_status is
+    'Each dead man''s switch: beating, or why it is not: withheld (see heartbeat_chain), failing, not sent.';
+comment on column monitoring.heartbeat_status.state is
+    'beating, withheld, failing, not sent, not sent yet, inactive.';
+comment on column monitoring.heartbeat_status.reason is 'Why it does not beat; null: it does.';

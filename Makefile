@@ -16,6 +16,9 @@ POSTGRESQL_17 ?= /var/cache/pgvigil/postgresql-17
 # The cluster of `make run`. As root it lies where the unprivileged user that runs the server can reach it.
 STATE ?= $(if $(filter 0,$(shell id -u)),/var/lib/pgvigil,$(or $(XDG_STATE_HOME),$(HOME)/.local/state)/pgvigil)
 LISTEN ?= 127.0.0.1:9877
+# Where `make run` has a receiver of messages, and the key that secrets are sealed with.
+RECEIVER ?= 127.0.0.1:9878
+KEY ?= $(STATE).key
 JOBS ?= $(wildcard jobs.yml)
 RELEASE := swift build -c release --static-swift-stdlib
 
@@ -35,9 +38,11 @@ swift:
 build: deps ## Build the program, optimised, as .build/release/pgvigil
 	@$(RELEASE) --product pgvigil
 
-run: build ## Start a private PostgreSQL and pgvigil on it (LISTEN=host:port, STATE=folder, JOBS=file)
+run: build ## Start a private PostgreSQL and pgvigil on it, and show an alert arrive (LISTEN, STATE, JOBS, RECEIVER=)
 	@mkdir -p '$(dir $(STATE))'
-	@exec .build/release/pgvigil serve --embedded '$(STATE)' --listen '$(LISTEN)' $(if $(JOBS),--jobs '$(JOBS)')
+	@test -e '$(KEY)' || .build/release/pgvigil key new --output '$(KEY)' >/dev/null
+	@exec .build/release/pgvigil serve --embedded '$(STATE)' --listen '$(LISTEN)' $(if $(JOBS),--jobs '$(JOBS)') \
+	    --key-file '$(KEY)' $(if $(RECEIVER),--demo '$(RECEIVER)' --allow-networks 127.0.0.1/32)
 
 deb: build ## Pack program, systemd unit and documents as a Debian package in .build
 	@scripts/build-deb .build/release/pgvigil .build

@@ -18,7 +18,7 @@ package struct AddressPolicy: Sendable {
     }
 
     /// The same for four or sixteen bytes, most significant first.
-    func refusal(of address: [UInt8]) -> String? {
+    package func refusal(of address: [UInt8]) -> String? {
         if allowed.contains(where: { $0.contains(address) }) { return nil }
         // An IPv4 address in IPv6 dress is judged as what it is.
         if Self.mapped.contains(address) { return refusal(of: Array(address.suffix(4))) }

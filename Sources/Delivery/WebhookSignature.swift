@@ -44,6 +44,24 @@ package struct WebhookSignature: Sendable {
         ]
     }
 
+    /// Whether the headers of a message are signed by one of the keys, at most five minutes ago or ahead.
+    package static func isValid(
+        id: String, timestamp: String, signature: String, body: [UInt8], keys: [Key], now: Int64
+    ) -> Bool {
+        guard let seconds = Int64(timestamp), abs(now - seconds) <= 300, !id.isEmpty, !id.contains(".") else {
+            return false
+        }
+        let signed = Array("\(id).\(timestamp).".utf8) + body
+        let entries = signature.split(separator: " ").filter { $0.hasPrefix("v1,") }.map { Array($0.utf8.dropFirst(3)) }
+        return keys.contains { key in
+            let expected = Array(base64(hmac(signed, key)).utf8)
+            // Without a hint by the time it takes at which byte they differ.
+            return entries.contains { entry in
+                entry.count == expected.count && zip(entry, expected).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
+            }
+        }
+    }
+
     private static func hmac(_ message: [UInt8], _ key: Key) -> [UInt8] {
         var digest = [UInt8](repeating: 0, count: 32)
         var count: UInt32 = 32

@@ -10,7 +10,8 @@ enum Commands {
             "4 another migration holds the lock, 5 cannot connect; more in docs/errors.md.",
         ],
         subcommands: [
-            .migrate, .serve, .jobs, .alerts, .onCall, .endpoints, .deliveries, .heartbeat, .collect, .targets, .doctor,
-            .key, .embedded,
+            .migrate, .serve, .jobs, .alerts, .onCall, .endpoints, .deliveries, .heartbeat, .receive, .collect,
+            .targets,
+            .doctor, .key, .embedded,
         ])
 }

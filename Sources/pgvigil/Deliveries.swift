@@ -18,7 +18,7 @@ extension Command {
                 details: ["Without --state it lists what is not over; what is over of the last day."],
                 body: { try await DeliveryCommand($0).list() }),
             Command(
-                name: "show", summary: "show all that is known of one delivery, and its attempts",
+                name: "show", summary: "show one delivery and its attempts",
                 operands: .upTo(1, "DELIVERY"), options: [.dsn, .rowsAsJSON],
                 details: ["DELIVERY is its number, or the id that its receiver saw, such as msg_..."],
                 body: { try await DeliveryCommand($0).show() }),

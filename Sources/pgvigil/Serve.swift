@@ -14,6 +14,7 @@ extension Command {
             .value("embedded", "DIR", "run a private PostgreSQL in DIR, migrated"),
             .value("listen", "HOST:PORT", "where to answer HTTP (default 127.0.0.1:9877)"),
             .value("external-url", "URL", "where clients reach it (default: their Host)").rare,
+            .value("demo", "HOST:PORT", "with --embedded: show an alert on its way to a receiver there").rare,
             .value("jobs", "FILE", "bring the jobs of FILE into force, again at SIGHUP"),
             .flag("migrate", "migrate the database first"),
             .value("job-sessions", "COUNT", "the most jobs at once (default 16)").rare,
@@ -29,7 +30,7 @@ extension Command {
             .value("basic-auth-file", "FILE", "let in these users and passwords").rare,
             .flag("auth-probes", "ask for authentication at /healthz and /readyz too").rare,
             .value("log-format", "FORMAT", "json (default), or text for people").rare,
-            .value("drain", "TIME", "let jobs finish so long at SIGTERM (default 20s)"),
+            .value("drain", "TIME", "let jobs finish so long at SIGTERM (default 20s)").rare,
             .value("log-level", "LEVEL", "debug, info (default), warning or error").rare,
         ],
         details: [
@@ -55,6 +56,7 @@ struct ServeSettings: Sendable {
     var logFormat = LogFormat.json
     var security = ServerSecurity()
     var sender = HTTPSender.Configuration()
+    var demo: ListenAddress?
 
     /// Reads the options.
     /// - Throws: `CommandFault` of status usage.
@@ -89,6 +91,7 @@ struct ServeSettings: Sendable {
         try readLogging(invocation)
         try readSecurity(invocation)
         try readDelivery(invocation)
+        try readDemo(invocation)
     }
 
     private mutating func readDelivery(_ invocation: Invocation) throws(CommandFault) {
@@ -106,6 +109,30 @@ struct ServeSettings: Sendable {
         if let file = sender.caFile, access(file, R_OK) != 0 {
             throw CommandFault(.usage, "cannot read \(file) of --receivers-ca", remedy: "name a PEM file")
         }
+    }
+
+    private mutating func readDemo(_ invocation: Invocation) throws(CommandFault) {
+        guard let text = invocation.value("demo") else { return }
+        guard embeddedDirectory != nil else {
+            throw CommandFault(
+                .usage, "--demo plants a problem, and does so in a private server only", remedy: "add --embedded DIR")
+        }
+        guard let address = ListenAddress(text), let bytes = Self.address(address.host) else {
+            throw CommandFault(
+                .usage, "option --demo must be ADDRESS:PORT such as 127.0.0.1:9878", remedy: "it says \"\(text)\"")
+        }
+        if let reason = sender.policy.refusal(of: bytes) {
+            throw CommandFault(
+                .usage, "messages may not go to \(text): \(reason)",
+                remedy: "add --allow-networks \(address.host)/32, for this service alone")
+        }
+        demo = address
+    }
+
+    /// The bytes of an IPv4 address.
+    private static func address(_ text: String) -> [UInt8]? {
+        let bytes = text.split(separator: ".", omittingEmptySubsequences: false).compactMap { UInt8($0) }
+        return bytes.count == 4 ? bytes : nil
     }
 
     private mutating func readLogging(_ invocation: Invocation) throws(CommandFault) {

@@ -40,8 +40,10 @@ struct ServeCommand {
             try await prepareSchema(administrator)
             try await Self.createServiceRole(administrator)
             try await Self.createStatementStatistics(administrator)
+            let demo = try await startDemo(administrator)
             let status = try await serve(
                 conninfo: cluster.conninfo(database: Self.database, user: Self.serviceRole), jobs)
+            await demo?.stop()
             await cluster.stop()
             return status
         } catch {
@@ -83,6 +85,11 @@ struct ServeCommand {
         ).first?[0]
         if isLoaded == "t" { try await connection.execute("create extension if not exists pg_stat_statements") }
         await connection.close()
+    }
+
+    private func startDemo(_ conninfo: String) async throws -> Demo? {
+        guard let address = settings.demo else { return nil }
+        return try await Demo.start(at: address, conninfo: conninfo, keys: invocation.keys())
     }
 
     // MARK: Serving

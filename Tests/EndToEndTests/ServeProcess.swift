@@ -14,6 +14,7 @@ final class ServeProcess: Sendable {
 
     let child: ChildProcess
     private let logPath: String
+    private let outputPath: String
 
     /// The program that was built beside the tests.
     static let program: String = {
@@ -30,15 +31,19 @@ final class ServeProcess: Sendable {
         environment: [String: String] = [:], through: [String] = []
     ) throws {
         logPath = folder.newPath("serve.log")
+        outputPath = folder.newPath("serve.out")
         child = try ChildProcess(
             through + [Self.program, "serve", "--listen", listen] + arguments,
             environment: ProcessEnvironment.variables().merging(environment) { $1 },
-            output: .file(folder.newPath("serve.out")),
+            output: .file(outputPath),
             errors: .file(logPath))
     }
 
     /// Everything it logged so far.
     var log: String { TemporaryFolder.read(logPath) }
+
+    /// Everything it printed so far.
+    var output: String { TemporaryFolder.read(outputPath) }
 
     /// The port that it answers on, once it serves.
     func port() async throws -> UInt16 {

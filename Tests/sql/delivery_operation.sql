@@ -210,6 +210,19 @@ select is_empty($$ select from monitoring_internal.delivery_horizon_at(100000000
 
 select has_trigger('monitoring', 'webhook_endpoints', 'webhook_endpoints_wake_services', 'services are told at once (wake_services)');
 
+-- A demonstration -----------------------------------------------------------------------------------------------------
+delete from monitoring.notification_routes;
+select monitoring_internal.prepare_demo(pg_temp.service(30), 'http://127.0.0.1:1/', 'pgvigil:v1:0a1b2c3d:QUJDRA==');
+select monitoring_internal.prepare_demo(pg_temp.service(30), 'http://127.0.0.1:2/', 'pgvigil:v1:0a1b2c3d:QUJERQ==');
+select results_eq($$ select e.webhook_url, e.sealed_secret, r.is_continuing, r.channel_ids = array[e.id],
+        (select count(*) from monitoring.alert_rules as a where a.rule_name = 'demo_forgotten_transaction')
+    from monitoring.webhook_endpoints as e join monitoring.notification_routes as r on r.route_name = 'demo' where e.endpoint_name = 'demo' $$,
+    $$ values ('http://127.0.0.1:2/', 'pgvigil:v1:0a1b2c3d:QUJERQ==', true, true, 1::bigint) $$,
+    'a demonstration has its receiver and its rule, once, at its latest address');
+select is((select count(*) from monitoring.notification_routes), 1::bigint, 'that are told of by one route');
+select ok(monitoring.add_endpoint(gen_random_uuid(), 'mine', 'webhook', 'https://mine.example/', null),
+    'and the first receiver of one''s own gets every alert beside it');
+
 -- Rights ------------------------------------------------------------------------------------------------------------
 grant usage on schema tap to public;
 set local role pgvigil_test_acme;

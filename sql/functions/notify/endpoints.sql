@@ -123,7 +123,7 @@ begin
     where tenant.tenant_id = v_tenant_id
         and not exists (
             select from monitoring.notification_routes as route
-            where route.tenant_id = v_tenant_id or route.tenant_id is null);
+            where (route.tenant_id = v_tenant_id or route.tenant_id is null) and not route.is_continuing);
     return found;
 end;
 $$;

@@ -10,7 +10,7 @@ import Testing
 
 /// Messages of the store on their way to receivers, and what becomes of them.
 @Suite struct DeliveryServiceTests {
-    @Test("a message arrives once, signed over the very bytes that were sent, and its end is in the ledger")
+    @Test("row 74: a message arrives once, signed over the very bytes that were sent, and its end is in the ledger")
     func delivered() async throws {
         try await Bench.with { bench in
             try await HostileServer.with { exchange in
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test("a receiver that fails gets the same message again under the same id, and then it is a dead letter")
+    @Test("row 74: a receiver that fails gets the same message again under the same id, and then it is a dead letter")
     func dead() async throws {
         try await Bench.with { bench in
             try await HostileServer.with { exchange in
@@ -91,7 +91,9 @@ import Testing
         }
     }
 
-    @Test("an internal address is not dialled, whatever the table says, unless the service's own options allow it")
+    @Test(
+        "row 76: an internal address is not dialled, whatever the table says, unless the service's own options allow it"
+    )
     func internalAddress() async throws {
         try await Bench.with { bench in
             try await HostileServer.with { exchange in

@@ -126,7 +126,7 @@ import Testing
         }
     }
 
-    @Test("who hangs or trickles is left when the time is over, the whole of it")
+    @Test("row 74: who hangs or trickles is left when the time is over, the whole of it")
     func slow() async throws {
         let sender = try Self.sender()
         try await HostileServer.with { exchange in

@@ -31,7 +31,7 @@ select results_eq(
     $$ select pg_temp.send('good', 'order.made', '1', pg_temp.at(0)), pg_temp.send('picky', 'order.made', '2', pg_temp.at(0)),
         pg_temp.send('picky', 'alert.fired', '3', pg_temp.at(0)),
         monitoring_internal.send_webhook_notification_at(gen_random_uuid(), 'order.made', '{}', pg_temp.at(0)) $$,
-    $$ values (true, true, false, false) $$, 'E-03, E-04: an event is queued where it is wanted, and for nobody else');
+    $$ values (true, true, false, false) $$, 'row 76, E-03, E-04: an event is queued where it is wanted, and for nobody else');
 select results_eq(
     $$ select d.channel_type, d.url, d.message_id ~ '^msg_[0-9a-f]{32}$', d.timeout_ms, d.attempt, d.sealed_secret, d.content_type,
             d.seal_context = format('webhook %s https://good.example/in', pg_temp.endpoint('good')), d.body::jsonb ->> 'type'
@@ -47,7 +47,7 @@ select results_eq(
     $$ select e.endpoint_name, e.total_calls, e.successful_calls, e.failed_calls, e.last_success_at from monitoring.webhook_endpoints as e
         where e.total_calls > 0 order by 1 $$,
     $$ values ('good'::text, 1::bigint, 1::bigint, 0::bigint, pg_temp.at(3)), ('picky', 1, 1, 0, pg_temp.at(3)) $$,
-    'E-02, E-05: calls are counted, in bigint');
+    'row 74, E-02, E-05: calls are counted, in bigint');
 
 -- Fences ------------------------------------------------------------------------------------------------------------
 select pg_temp.send('good', 'order.made', '4', pg_temp.at(10));

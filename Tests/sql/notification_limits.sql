@@ -66,13 +66,13 @@ select results_eq(
 select results_eq(
     $$ select h.reason, h.held_until, h.times_held from monitoring.held_notifications as h $$,
     $$ values ('first'::text, pg_temp.at(60), 1), ('first', pg_temp.at(60), 1) $$,
-    'the eleventh and twelfth are held back until the hour turns');
+    'row 73: the eleventh and twelfth are held back until the hour turns');
 select is((select count(*) from monitoring.notification_decisions as d
         where d.decision = 'withheld' and d.reason = 'rate_limit' and d.detail = 'first'), 2::bigint,
-    'and that is recorded with their alerts');
+    'row 73: and that is recorded with their alerts');
 select pg_temp.fire(13, 13, 'critical', 2, pg_temp.at(2)), pg_temp.fire(14, 14, 'high', 2, pg_temp.at(2));
 select results_eq($$ select pg_temp.pass(2, pg_temp.at(2)) $$, $$ values ('first desk 13') $$,
-    'a critical one is sent all the same');
+    'row 73: a critical one is sent all the same');
 select is((select c.current_hour_count from monitoring.notification_channels as c), 11, 'and counted');
 select is((select count(*) from monitoring.pending_notifications as p
         where p.state = 'held back' and p.due_at = pg_temp.at(60) and p.reason = 'first'), 3::bigint,

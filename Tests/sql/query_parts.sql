@@ -52,13 +52,16 @@ select results_eq(
     'query_levels are those of the class that were ever built, as long as they are kept');
 select results_eq(
     $$ select source, from_at at time zone 'UTC', until_at at time zone 'UTC'
-        from monitoring_internal.plan_query('standard', '2026-03-10 10:30Z', '2026-03-18 09:45Z', '1 day', true, '2026-03-18 10:00Z') $$,
+        from monitoring_internal.plan_query('standard', null, '2026-03-10 10:30Z', '2026-03-18 09:45Z', '1 day', true, '2026-03-18 10:00Z') $$,
     $$ values ('1d', timestamp '2026-03-11', timestamp '2026-03-17'), ('1h', '2026-03-10 11:00', '2026-03-11'),
         ('1h', '2026-03-17', '2026-03-18 09:00'), ('raw', '2026-03-10 10:30', '2026-03-10 11:00'), ('raw', '2026-03-18 09:00', '2026-03-18 09:45') $$,
     'days inside, hours beside them, samples at the edges');
 select results_eq(
-    $$ select distinct source from monitoring_internal.plan_query('standard', '2026-03-10', '2026-03-17', '90 min', true, '2026-03-18 10:00Z') $$,
+    $$ select distinct source from monitoring_internal.plan_query('standard', null, '2026-03-10', '2026-03-17', '90 min', true, '2026-03-18 10:00Z') $$,
     array['raw'], 'a step that no rollup divides is of samples');
+select results_eq(
+    $$ select source, from_at at time zone 'UTC' from monitoring_internal.plan_query('standard', '2026-03-15 00:00Z', '2026-03-10 00:00Z', '2026-03-17 00:00Z', '1 day', true, '2026-03-18 10:00Z') $$,
+    $$ values ('1d', timestamp '2026-03-15'), ('raw', '2026-03-10') $$, 'nor are days from before the metric had its class');
 update monitoring_internal.rollup_levels set watermark = '-infinity';
 
 -- aggregates --------------------------------------------------------------------------------------

@@ -25,18 +25,18 @@ begin
     call bench.ask(p_part, 'latest_values of 1 host of 2,500', p_repeat, 2500, 
         'select 1 / (count(value) = 20)::integer from monitoring.latest_values(''{"host_id": "h%s"}'')');
     call bench.ask(p_part, 'GROUP BY over samples, hour, 60 series, 7 d', 5, p_most, format(
-        'select count(*) from (select series_id, date_trunc(''hour'', sampled_at), avg(value), max(value) from monitoring.samples
+        'select sum(mean), max(peak) from (select series_id, date_trunc(''hour'', sampled_at), avg(value) as mean, max(value) as peak from monitoring.samples
             where series_id = any (array(select series_id from monitoring.series where labels ? ''asset_id'' order by series_id limit 60))
             and sampled_at >= %L and sampled_at < %L group by 1, 2) as hour', p_from, p_until));
     call bench.ask(p_part, 'GROUP BY over samples, day, 60 series, 7 d', 5, p_most, format(
-        'select count(*) from (select series_id, date_trunc(''day'', sampled_at), avg(value), max(value) from monitoring.samples
+        'select sum(mean), max(peak) from (select series_id, date_trunc(''day'', sampled_at), avg(value) as mean, max(value) as peak from monitoring.samples
             where series_id = any (array(select series_id from monitoring.series where labels ? ''asset_id'' order by series_id limit 60))
             and sampled_at >= %L and sampled_at < %L group by 1, 2) as day', date_trunc('day', p_from), date_trunc('day', p_until)));
     call bench.ask(p_part, 'days by query_range', 5, p_most, format(
         'select count(value) from monitoring.query_range(''bench_latency'', jsonb_build_object(''asset_id'', jsonb_build_object(''in'',
             (select jsonb_agg(''a'' || n) from generate_series(1, 60) as n))), %L, %L, ''1 day'', fill => ''none'')', date_trunc('day', p_from), date_trunc('day', p_until)));
     call bench.ask(p_part, 'the same from rollups', 5, p_most, format(
-        'select count(*) from (select series_id, bucket_at, value_sum / sample_count, value_max from monitoring_internal.rollup_points
+        'select sum(mean), max(peak) from (select series_id, bucket_at, value_sum / sample_count as mean, value_max as peak from monitoring_internal.rollup_points
             where resolution = ''1h'' and series_id = any (array(select series_id from monitoring.series where labels ? ''asset_id'' order by series_id limit 60))
             and bucket_at >= %L and bucket_at < %L) as hour', p_from, p_until));
     call bench.ask(p_part, 'the same by query_range', 5, p_most, format(

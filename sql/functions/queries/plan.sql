@@ -124,10 +124,11 @@ comment on function monitoring_internal.sample_sources(tstzmultirange) is
 -- From what each stretch of a range is read. Rollups whose buckets the step's are made of come first, the coarsest
 -- before all, as far as they are complete; what they leave comes from samples while these are kept, and what is older
 -- still from the finest rollup there is, each row in the bucket in which it begins. Where nothing is kept samples are
--- asked, for there may be some. Units: p_stride null for months, which days fill.
+-- asked, for there may be some. Units: p_stride null for months, which days fill. Rollups from before p_rolled_since
+-- were made by other rules, or not at all: they are taken only where samples are gone.
 create or replace function monitoring_internal.plan_query(
-    p_retention_class text, p_start_at timestamptz, p_end_at timestamptz, p_stride interval, p_is_rolled_up boolean,
-    p_now timestamptz)
+    p_retention_class text, p_rolled_since timestamptz, p_start_at timestamptz, p_end_at timestamptz,
+    p_stride interval, p_is_rolled_up boolean, p_now timestamptz)
 returns table (source text, from_at timestamptz, until_at timestamptz)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
@@ -145,7 +146,9 @@ begin
         order by level.width desc
     loop
         v_part := monitoring_internal.aligned_inside(
-            v_left * tstzmultirange(tstzrange(v_level.from_at, v_level.until_at)), v_level.width);
+            v_left * tstzmultirange(tstzrange(
+                least(greatest(v_level.from_at, p_rolled_since), v_level.until_at), v_level.until_at)),
+            v_level.width);
         v_left := v_left - v_part;
         return query select v_level.resolution, lower(stretch), upper(stretch) from unnest(v_part) as stretch;
     end loop;
@@ -171,7 +174,7 @@ end;
 $$;
 
 comment on function monitoring_internal.plan_query(
-    text, timestamptz, timestamptz, interval, boolean, timestamptz) is
+    text, timestamptz, timestamptz, timestamptz, interval, boolean, timestamptz) is
     'From which form of the store each stretch of a range is read: a level of the rollups, raw or packed samples.';
 
 -- What is read of each series: the plan, but for the buckets of rollups that samples came late to and that wait to be

@@ -51,6 +51,9 @@ declare
     v_asked record := monitoring_internal.parse_aggregate(p_aggregate);
     v_grid record := monitoring_internal.query_grid(p_start_at, p_end_at, p_step);
     v_steps constant boolean := v_asked.inner_name in ('rate', 'increase');
+    v_rolled_since constant timestamptz := (
+        select start.begins_at from monitoring_internal.rollup_starts as start
+        where start.metric_family_id = p_family.metric_family_id);
     v_plan record;
     v_reads record;
 begin
@@ -63,7 +66,7 @@ begin
                 p_start_at, null)
     ) as part (from_at, until_at, stride)
     cross join lateral monitoring_internal.plan_query(
-        p_family.retention_class, part.from_at, part.until_at, part.stride,
+        p_family.retention_class, v_rolled_since, part.from_at, part.until_at, part.stride,
         not v_steps or monitoring_internal.is_counter_like(p_family), p_now) as plan
     where part.from_at < part.until_at;
     v_reads := monitoring_internal.query_reads(
@@ -71,8 +74,16 @@ begin
         case when v_asked.outer_name is null then p_groups
             else array(select generate_series(1, cardinality(p_series))) end,
         v_plan.sources, v_plan.from_at, v_plan.until_at);
+    if v_asked.outer_name is null then
+        return query
+        select unit.unit_no, unit.bucket_at, unit.value
+        from monitoring_internal.fold_query(
+            v_asked.inner_name, v_asked.quantile, p_start_at, v_reads.series_ids, v_reads.unit_nos, v_reads.sources,
+            v_reads.from_at, v_reads.until_at, v_grid.stride, v_grid.origin, v_grid.starts) as unit;
+        return;
+    end if;
     return query
-    select case when v_asked.outer_name is null then unit.unit_no else p_groups[unit.unit_no] end, unit.bucket_at,
+    select p_groups[unit.unit_no], unit.bucket_at,
         case v_asked.outer_name
             when 'avg' then avg(unit.value)
             when 'min' then min(unit.value)

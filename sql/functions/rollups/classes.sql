@@ -1,6 +1,6 @@
 -- rollups/classes.sql: retention classes of metrics, and what follows when a metric gets another one.
 -- Owns check_retention_classes, rebuild_open_days, follow_metric_families, follow_retention_classes.
--- Writes late_ranges. Concurrency: any number of callers; they only add to a queue.
+-- Writes late_ranges, rollup_starts. Concurrency: any number of callers; they only add to a queue.
 
 -- Stop the registration of a metric in a class that nobody defined: it would never be deleted, or by chance.
 -- Raises: PV210.
@@ -52,6 +52,13 @@ as $$
     ) as open
     where series.metric_family_id = any (p_families)
         and isfinite(open.from_at) and open.from_at < open.until_at;
+    -- Days before these were made by the old rules, or not at all.
+    insert into monitoring_internal.rollup_starts as known (metric_family_id, begins_at)
+    select family.metric_family_id, date_bin('24 hours', open.from_at, '1970-01-01 00:00Z')
+    from monitoring.metric_families as family
+    cross join (select min(level.watermark) as from_at from monitoring_internal.rollup_levels as level) as open
+    where family.metric_family_id = any (p_families) and isfinite(open.from_at)
+    on conflict (metric_family_id) do update set begins_at = greatest(known.begins_at, excluded.begins_at);
 $$;
 
 comment on function monitoring_internal.rebuild_open_days(integer[]) is

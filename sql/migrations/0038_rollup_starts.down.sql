@@ -1,0 +1,2 @@
+-- Undoes 0038.
+drop table monitoring_internal.rollup_starts;

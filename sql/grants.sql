@@ -578,3 +578,24 @@ grant execute on function
 grant execute on function
     monitoring_internal.claim_heartbeats(uuid),
     monitoring_internal.ack_heartbeat(uuid, uuid, bigint, integer, text) to monitoring_service;
+-- archive and retention ---------------------------------------------------------------------------
+grant select on monitoring.archives, monitoring.retention_states, monitoring.retention_status, monitoring.backup_checks,
+    monitoring.table_sizes, monitoring.growth_report, monitoring.index_rebuilds to monitoring_admin, monitoring_service;
+grant execute on function
+    monitoring.cleanup_old_metrics(), monitoring.archive_old_data(), monitoring.measure_growth(),
+    monitoring_internal.retention_status(), monitoring_internal.list_archives(), monitoring_internal.list_rebuilds(),
+    monitoring_internal.find_archives(text, date, date) to monitoring_admin, monitoring_service;
+grant execute on procedure monitoring.analyze_parents() to monitoring_admin, monitoring_service;
+grant execute on function
+    monitoring_internal.claim_archive(uuid, bigint, text), monitoring_internal.hold_archive(bigint, bigint),
+    monitoring_internal.finish_archive(bigint, bigint, text, text, jsonb),
+    monitoring_internal.check_archive(bigint, bigint, text), monitoring_internal.remove_archive(bigint, bigint),
+    monitoring_internal.fail_archive(bigint, bigint, text), monitoring_internal.archive_facts(bigint),
+    monitoring_internal.class_day_series(text, date), monitoring_internal.archive_lines(date, integer[]),
+    monitoring_internal.begin_restore(bigint, bigint, interval),
+    monitoring_internal.restore_series(
+        bigint, bigint, uuid, text, text, text, jsonb, bigint[], double precision[]),
+    monitoring_internal.finish_restore(bigint, bigint), monitoring_internal.next_archive_delay(),
+    monitoring_internal.analyze_parent(text), monitoring_internal.claim_rebuild(),
+    monitoring_internal.finish_rebuild(bigint, text) to monitoring_service;
+grant execute on function monitoring_internal.analyze_parent(text) to monitoring_admin;

@@ -86,6 +86,11 @@ import Testing
         insert into monitoring.escalation_policies (name) values ('seeded');
         insert into monitoring.audit_logs (tenant_id, role_name, action, resource_type, resource_id)
         select tenant.tenant_id, 'somebody', 'tenant_changed', 'tenant', tenant.name from monitoring.tenants as tenant;
+        insert into monitoring.archives (retention_class, day) values ('compliance', '2026-01-01');
+        insert into monitoring.retention_states (retention_class, resolution) values ('standard', 'raw');
+        update monitoring.retention_classes set archive_retention = '20 years' where name = 'compliance';
+        insert into monitoring.backup_checks (source) values ('base backup');
+        insert into monitoring.table_sizes values ('monitoring.x', now(), 1, 1, 1, 0);
         insert into monitoring.targets (name, tenant_id, conninfo)
         select 'north', tenant_id, 'host=north.example' from monitoring.tenants where is_system;
         insert into monitoring.jobs (

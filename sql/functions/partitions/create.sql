@@ -155,10 +155,11 @@ begin
             errcode = 'PV302',
             message = format('the partition of %s from %s to %s may not be dropped', p_table, p_lower, p_upper),
             detail = coalesce(
-                format('It is held by %s.', v_expired.held_by),
+                'It is held by ' || v_expired.held_by || '.',
                 'No partition with these bounds is past its retention.'),
             hint = 'Change retention in monitoring.partition_policies, or release the hold in partition_holds.';
     end if;
+    perform monitoring_internal.note_dropped_at(p_table, p_lower, p_upper, p_now);
     execute format('drop table %s', v_expired.partition);
 end;
 $$;

@@ -104,7 +104,8 @@ as $$
         )) as span
         inner join monitoring.partition_policies as policy
             on policy.table_name = p_table
-            and (policy.retention is null or span.upper_bound > p_now - policy.retention)
+            and coalesce(
+                span.upper_bound > p_now - monitoring_internal.partition_retention(policy.table_name), true)
         union
         -- These even when expired: it takes the rows out of the default partition, and the next step drops them.
         select stray.lower_bound, stray.upper_bound
@@ -157,23 +158,27 @@ as $$
         bounds.partition,
         bounds.lower_bound,
         bounds.upper_bound,
-        (
-            select string_agg(hold.name, ', ' order by hold.name)
-            from monitoring.partition_holds as hold
-            where hold.table_name = policy.table_name
-                and bounds.upper_bound > coalesce(hold.covered_until, '-infinity')
-        )
+        coalesce(
+            (
+                select string_agg(hold.name, ', ' order by hold.name)
+                from monitoring.partition_holds as hold
+                where hold.table_name = policy.table_name
+                    and bounds.upper_bound > coalesce(hold.covered_until, '-infinity')
+            ),
+            monitoring_internal.partition_obstacle_at(
+                policy.table_name, bounds.lower_bound, bounds.upper_bound, p_now))
     from monitoring.partition_policies as policy
     cross join lateral monitoring_internal.partition_bounds(
         monitoring_internal.partition_parent(policy.table_name)) as bounds
     -- Age is counted from the newest row where that is before p_now: a clock that jumps ahead makes nothing old, and
     -- what came last is kept until something newer has come.
     cross join lateral (
-        select least(p_now, monitoring_internal.newest_row_bound(policy.table_name)) as reference_at
+        select least(p_now, monitoring_internal.newest_row_bound(policy.table_name)) as reference_at,
+            monitoring_internal.partition_retention(policy.table_name) as retention
     ) as newest
     where policy.table_name = p_table
         and not bounds.is_default
-        and (bounds.upper_bound <= newest.reference_at - policy.retention
+        and (bounds.upper_bound <= newest.reference_at - newest.retention
             or bounds.upper_bound <= policy.released_until)
     order by bounds.upper_bound;
 $$;

@@ -98,7 +98,8 @@ as $$
 begin
     return query
     with policy as materialized (
-        select known.*, to_regclass(known.table_name) as parent
+        select known.*, to_regclass(known.table_name) as parent,
+            monitoring_internal.partition_retention(known.table_name) as kept
         from monitoring.partition_policies as known
         where known.is_active
             and exists (
@@ -120,7 +121,7 @@ begin
     where coalesce(not covered.spans @> tstzrange(
             greatest(
                 monitoring_internal.partition_slot(policy.partition_interval, p_now, - policy.lookback),
-                monitoring_internal.partition_floor(policy.partition_interval, p_now - policy.retention)),
+                monitoring_internal.partition_floor(policy.partition_interval, p_now - policy.kept)),
             monitoring_internal.partition_slot(policy.partition_interval, p_now, policy.premake + 1)), true)
         or exists (
             select 1
@@ -129,7 +130,7 @@ begin
             where bound.table_name = policy.table_name
                 and (
                     bound.is_default and pg_relation_size(class.oid) > 0
-                    or bound.upper_bound <= p_now - policy.retention
+                    or bound.upper_bound <= p_now - policy.kept
                     or exists (
                         select 1
                         from jsonb_each_text(policy.storage_parameters) as parameter

@@ -54,6 +54,7 @@ returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 begin
     insert into monitoring.destination_states (destination_id, tenant_id, in_flight_limit)

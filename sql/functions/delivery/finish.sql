@@ -111,7 +111,9 @@ begin
                 asked.wait, monitoring_internal.retry_delay(delivery.attempt, delivery.delivery_id),
                 case when report.status between 300 and 499 then interval '1 min' end) as due_at
             from (select monitoring_internal.retry_after(report.retry_after, p_now) as wait offset 0) as asked
-        ) as wish on judged.outcome <> 'delivered');
+            where judged.outcome <> 'delivered'
+            offset 0
+        ) as wish on true);
 end;
 $$;
 

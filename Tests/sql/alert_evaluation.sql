@@ -9,7 +9,8 @@ select is_empty(
     $$ select p.oid::regprocedure
         from unnest(array[
             'due_alert_rules_at', 'read_alert_rules_at', 'run_alert_rules_at', 'note_alert_rules_at',
-            'finish_alert_pass', 'fails_alert_part_at', 'follow_alert_parts_at', 'evaluate_alerts_at', 'alert_terms_at', 'see_alert',
+            'finish_alert_pass', 'group_alert_rules', 'has_alert_part_work_at',
+            'fails_alert_part_at', 'follow_alert_parts_at', 'evaluate_alerts_at', 'alert_terms_at', 'see_alert',
             'alert_clocks_at', 'pair_alerts_at', 'alert_action_at', 'decide_alerts_at', 'alert_events',
             'conclude_alerts_at', 'storm_label_key', 'gather_alert_storms_at', 'alert_storm_pair',
             'alert_flapping_at', 'flapping_ratio', 'reopenable_alerts_at', 'take_alert_changes_at', 'alert_texts',

@@ -162,7 +162,7 @@ select bag_eq($$ select labels from pg_temp.read('alive') $$, array['{"host": "g
 select pg_temp.rule('heads', '{"metric_name": "alive", "comparison_operator": "lt", "critical_threshold": 1, "aggregate": "count"}');
 select results_eq($$ select labels, value, breached, state from pg_temp.read('heads') $$,
     $$ values ('{"host": "gone"}', 0.0, 2, 'data') $$, 'none is a count as well');
--- The document''s form (fold_rule_series, measure_plain_rules, measure_compound_rules, combine_label_set, breach_start,
+-- The document''s form (fold_rule_series, measure_plain_rules, measure_compound_rules, combine_label_set,
 -- had_samples, judge_rule_values, read_absence_rules_at, absence_ages_at, series_spacing_at do otherwise): an average over a window without rows is null, and null is compared with the threshold.
 select is((select avg(value) < 0.5 from monitoring_internal.sample_points where false), null, 'A-09: where nothing is, nothing compares');
 

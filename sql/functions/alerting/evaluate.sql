@@ -1,6 +1,6 @@
 -- alerting/evaluate.sql: one pass of the evaluator: which rules are due, in which order the parts do their work.
 -- Owns evaluate_alerts(_at), due_alert_rules_at, run_alert_rules_at, read_alert_rules_at, note_alert_rules_at,
--- finish_alert_pass. Writes alert_passes, alert_rule_states; the parts write the rest.
+-- finish_alert_pass, group_alert_rules. Writes alert_passes, alert_rule_states; the parts write the rest.
 -- Concurrency: one evaluator at a time, by an advisory lock; another caller returns at once. One transaction a pass.
 
 -- Rules that are due: their time has come, or it is so far ahead that the clock must have been set back.
@@ -172,6 +172,30 @@ comment on function monitoring_internal.finish_alert_pass(bigint, timestamptz, i
     'Notes in a pass what it did, how many of its parts failed and, if none did, how long its statement has been at '
     'work; returns how many alerts it raised.';
 
+-- Rules by who reads them: threshold, ratio and absence rules are read at once. Composite ones come last: they read
+-- what the others became in this pass.
+create or replace function monitoring_internal.group_alert_rules(p_rules integer[])
+returns table (name text, rules integer[])
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+        select reader.name, array_agg(rule.rule_no order by rule.rule_no) as rules
+        from monitoring.alert_rules as rule
+        cross join lateral (
+            select case when rule.condition_type in ('ratio', 'absence') then 'threshold'
+                else rule.condition_type end as name
+        ) as reader
+        where rule.rule_no in (select unnest(p_rules))
+        group by reader.name
+        order by reader.name = 'composite', reader.name;
+end;
+$$;
+
+comment on function monitoring_internal.group_alert_rules(integer[]) is
+    'Rules by their reader, in the order in which they are evaluated.';
+
 -- One pass as of a time; returns how many alerts it raised. With p_rules: only these, whether due or not, without the
 -- lock: to replay history, and for rules that are evaluated apart. Of a pass whose time is up what is done is kept; the
 -- next one does the rest.
@@ -203,18 +227,9 @@ begin
     returning pass_id into v_pass_id;
     v_parts_failed := monitoring_internal.fails_alert_part_at(p_now, v_pass_id, p_rules, 'bindings')::integer;
     v_is_late := v_parts_failed > 0 and monitoring_internal.is_time_up();
-    -- Composite rules come last: they read what the others became in this pass. A loop, over the
-    -- readers: one reads threshold, ratio and absence rules.
+    -- A loop, since each kind has a reader of its own.
     for v_kind in
-        select reader.name, array_agg(rule.rule_no order by rule.rule_no) as rules
-        from monitoring.alert_rules as rule
-        cross join lateral (
-            select case when rule.condition_type in ('ratio', 'absence') then 'threshold'
-                else rule.condition_type end as name
-        ) as reader
-        where rule.rule_no in (select unnest(v_rules))
-        group by reader.name
-        order by reader.name = 'composite', reader.name
+        select kind.* from monitoring_internal.group_alert_rules(v_rules) as kind
     loop
         exit when v_is_late;
         v_tried := monitoring_internal.try_alert_rules_at(

@@ -1,5 +1,6 @@
 -- alerting/parts.sql: what goes with the conditions in a pass, part by part.
--- Owns has_alert_part_work_at, fails_alert_part_at, follow_alert_parts_at, part_unbound_rules. Writes what the parts write, alert_rule_states.
+-- Owns has_alert_part_work_at, fails_alert_part_at, follow_alert_parts_at, part_unbound_rules.
+-- Writes what the parts write, alert_rule_states.
 -- Concurrency: for the evaluator, behind its lock, or in a replay.
 
 -- Whether a part has anything to do. Most passes have nothing to withhold, nobody to wake and nothing to end, and find

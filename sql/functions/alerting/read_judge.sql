@@ -1,5 +1,5 @@
 -- alerting/read_judge.sql: from what rules measured to readings.
--- Owns combine_label_set, breach_start, had_samples, judge_rule_values.
+-- Owns combine_label_set, had_samples, judge_rule_values.
 -- Writes nothing. Any number of callers at once.
 
 -- The value of a label set: of its series by the group's aggregate, or the sum of a ratio by that of its divisors.
@@ -24,29 +24,6 @@ end;
 comment on function monitoring_internal.combine_label_set(
     text, text, double precision, double precision, double precision, double precision, integer, double precision,
     double precision) is 'The value of a label set from what its series came to; null for a divisor of zero.';
-
--- When a series began to pass a threshold for good, inside a window: the first sample after the last that did not.
-create or replace function monitoring_internal.breach_start(
-    p_series_id integer, p_start_at timestamptz, p_end_at timestamptz, p_operator text, p_threshold double precision,
-    p_epsilon double precision)
-returns timestamptz
-language sql stable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-    with judged as (
-        select sample.sampled_at,
-            monitoring_internal.alert_level(sample.value, p_operator, null, p_threshold, p_epsilon) > 0 as is_passed
-        from monitoring_internal.window_points(p_series_id, p_start_at, p_end_at, false) as sample
-    )
-    select min(judged.sampled_at)
-    from judged
-    where judged.sampled_at > coalesce(
-        (select max(sound.sampled_at) from judged as sound where not sound.is_passed), '-infinity');
-$$;
-
-comment on function monitoring_internal.breach_start(
-    integer, timestamptz, timestamptz, text, double precision, double precision) is
-    'First sample of a window from which on a series passed a threshold without a break; null when its last does not.';
 
 -- Whether any of some series had a sample in a stretch before a time.
 create or replace function monitoring_internal.had_samples(
@@ -81,51 +58,53 @@ set jit = off
 as $$
 declare
     v_forget constant interval := monitoring_internal.setting_interval('alerting.forget_series_after');
+    v_raw_from constant timestamptz := monitoring_internal.raw_from();
 begin
-    return query
-        select found.rule_no, found.label_key, series.tenant_id,
-            case when level.group_by is null then series.labels
+    return query -- Offset 0: what others stand on is reckoned once.
+        select found.rule_no, found.label_key, series.tenant_id, case when level.group_by is null then series.labels
                 else monitoring_internal.alert_group_labels(series.labels, level.group_by) end,
             found.value, judged.breached, judged.held,
             case when judged.breached > 0 then coalesce(
-                case when level.is_plain and level.aggregate in ('avg', 'min', 'max', 'last') then
-                    monitoring_internal.breach_start(
-                        found.series_ids[1], span.start_at, p_end_at, level.comparison_operator, chosen.threshold,
-                        level.epsilon) end,
-                found.last_at) end,
+                -- Where single values are compared: the first sample after the last that did not pass.
+                case when level.is_plain and level.aggregate in ('avg', 'min', 'max', 'last') then (
+                    select min(walk.at)
+                    from (
+                        select point.sampled_at as at, max(point.sampled_at) filter (
+                            where monitoring_internal.alert_level(point.value, level.comparison_operator, null,
+                                chosen.threshold, level.epsilon) = 0) over () as sound_at
+                        from monitoring_internal.window_points(found.series_ids[1],
+                            p_end_at - level.evaluation_window, p_end_at,
+                            p_end_at - level.evaluation_window >= v_raw_from) as point) as walk
+                    where walk.at > coalesce(walk.sound_at, '-infinity')) end, found.last_at) end,
             found.last_at, found.samples, found.expected, chosen.threshold,
             case when verdict.is_missing then 'no_data' else 'data' end,
             case when judged.breached > 0 or verdict.is_missing then jsonb_build_object(
                 'metric', level.metric_name, 'aggregate', level.aggregate, 'window', level.evaluation_window,
                 'operator', level.comparison_operator, 'series', cardinality(found.series_ids),
-                'from', span.start_at, 'until', p_end_at) end
+                'from', p_end_at - level.evaluation_window, 'until', p_end_at) end
         from unnest(p_values) as found
         inner join monitoring_internal.alert_rule_levels as level on level.rule_no = found.rule_no
         inner join monitoring.series as series on series.series_id = found.series_ids[1]
         inner join monitoring.tenants as tenant on tenant.tenant_id = series.tenant_id and tenant.is_active
-        cross join lateral (select p_end_at - level.evaluation_window as start_at) as span
         cross join lateral (
-            select case
-                when not found.is_quiet and (found.value is null or not level.is_counting
-                    and found.samples < ceil(level.min_coverage * coalesce(found.expected, 1)))
-                then monitoring_internal.had_samples(found.series_ids, span.start_at, v_forget)
+            select not found.is_quiet and case when found.value is null or not level.is_counting
+                    and found.samples < ceil(level.min_coverage * coalesce(found.expected, 1))
+                then monitoring_internal.had_samples(found.series_ids, p_end_at - level.evaluation_window, v_forget)
                 else false end as is_missing
-        ) as verdict
+            offset 0) as verdict
+        cross join lateral (select case when verdict.is_missing or found.is_quiet then null else found.value end
+            offset 0) as counted (value)
         cross join lateral (
-            select case when verdict.is_missing or found.is_quiet then null else found.value end as value
-        ) as counted
-        cross join lateral (
-            select
-                monitoring_internal.alert_level(counted.value, level.comparison_operator, level.warning_threshold,
+            select monitoring_internal.alert_level(counted.value, level.comparison_operator, level.warning_threshold,
                     level.critical_threshold, level.epsilon) as breached,
                 monitoring_internal.alert_held_level(counted.value, level.comparison_operator,
                     level.warning_threshold, level.critical_threshold, level.warning_recovery,
                     level.critical_recovery, level.epsilon) as held
-        ) as judged
+            offset 0) as judged
         cross join lateral (
             select case when coalesce(nullif(judged.breached, 0), judged.held) = 2 then level.critical_threshold
                 else coalesce(level.warning_threshold, level.critical_threshold) end as threshold
-        ) as chosen
+            offset 0) as chosen
         where judged.breached > 0 or verdict.is_missing
             or (found.value is not null or found.is_quiet) and (found.rule_no, found.label_key) in (
                 select condition.rule_no, condition.label_key from monitoring.alert_conditions as condition);

@@ -41,7 +41,8 @@ select is_empty(
 select set_eq(
     $$ select distinct d.check_name from monitoring.doctor() as d $$,
     $$ values ('rights'), ('roles'), ('service'), ('statements'), ('settings'), ('connections'), ('archiving'),
-        ('horizon'), ('indexes'), ('partitions'), ('jobs'), ('collectors'), ('targets') $$,
+        ('horizon'), ('indexes'), ('partitions'), ('jobs'), ('collectors'), ('targets'),
+        ('on_call') $$,
     'each check has a row, found something or not');
 select is_empty(
     $$ select d.check_name from monitoring.doctor() as d group by d.check_name
@@ -181,6 +182,22 @@ select results_eq(
     $$ values ('on public.doctor_locked, locked, its size is not known',
         'drop index concurrently public.doctor_locked_id;', false) $$,
     'of an invalid index whose table is locked, nothing is asked that waits for the lock');
+
+-- On call -----------------------------------------------------------------------------------------
+insert into monitoring.people (name, tenant_id) select 'anna', tenant_id from monitoring.tenants where is_system;
+select monitoring.define_on_call_schedule('{"name": "nights", "layers": []}') is not null as made \g /dev/null
+select results_eq(
+    $$ select severity, subject, remedy ~ 'on_call_gaps.''nights''' from monitoring_internal.doctor_on_call_at('2026-11-20 12:00Z') $$,
+    $$ values ('warning', 'nights', true) $$, 'a schedule in which nobody is on call is found, with what to ask');
+insert into monitoring.on_call_assignments (tenant_id, on_call_schedule_id, person_id, start_at, end_at)
+select schedule.tenant_id, schedule.on_call_schedule_id, person.person_id, '2026-11-20 00:00Z', '2026-11-25 00:00Z'
+from monitoring.on_call_schedules as schedule, monitoring.people as person;
+select results_eq(
+    $$ select severity, evidence ~ '^1 times, .*2 days 12:00:00 in all; first from 2026-11-25'
+        from monitoring_internal.doctor_on_call_at('2026-11-20 12:00Z') $$,
+    $$ values ('notice', true) $$, 'one that is manned now and not all week is a notice');
+update monitoring.on_call_assignments set end_at = '2026-12-25 00:00Z';
+select is_empty($$ select * from monitoring_internal.doctor_on_call_at('2026-11-20 12:00Z') $$, 'one that is manned all week is none');
 
 select * from finish();
 rollback;

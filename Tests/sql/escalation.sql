@@ -140,6 +140,33 @@ select monitoring_internal.escalate_alerts_at('2026-06-02 18:00+00', array[(sele
 select is(
     (select array_agg(e.n) from monitoring.escalation_states as s inner join e using (rule_no)), array[1],
     'with numbers of rules only their alerts escalate');
+-- A route names the policy of alerts whose rule names none.
+insert into monitoring.notification_routes (route_name, matchers, escalation_policy_id) select 'top', '{}', id from policy;
+insert into monitoring.notification_routes (route_name, parent_id, matchers)
+select 'below', route_id, '{}' from monitoring.notification_routes where route_name = 'top';
+create temporary table f as
+select n, pg_temp.raise_alert(pg_temp.rule('by route ' || n, null, case n when 2 then '[{"notify": ["ben"]}]'::jsonb else '{}' end)) as id
+from generate_series(1, 3) as n;
+with grouped as (
+    insert into monitoring.notification_groups (group_key, tenant_id, route_id, labels, group_wait, group_interval, first_at)
+    select gen_random_uuid(), own.tenant_id, route.route_id, '{}', '0', '5 min', now() from own, monitoring.notification_routes as route
+    where route.route_name = 'below' returning group_id, tenant_id)
+insert into monitoring.notification_members (group_id, alert_id, tenant_id, added_at)
+select grouped.group_id, f.id, grouped.tenant_id, now() from grouped, f where f.n < 3;
+select ok(monitoring_internal.has_alert_part_work_at(now(), 'escalation'), 'a route with a policy is work for escalation');
+select pg_temp.run(400);
+select results_eq($$ select f.n, s from f cross join lateral pg_temp.story(f.id) as s order by 1 $$,
+    $$ values (1, '400 paged 1/1 anna'), (2, '400 paged 1/1 ben') $$,
+    'an alert escalates by the policy of its route, unless its rule has steps of its own, or no route does');
+
+-- After a stop: what is overdue is made up for, a step a pass, until it is where it would have been.
+create temporary table g as select pg_temp.raise_alert(pg_temp.rule('stop', policy.id)) as id from policy;
+select pg_temp.run(m) from unnest(array[500, 560, 560, 561, 562, 563, 564, 565, 580]) as m;
+select results_eq($$ select s from g cross join lateral pg_temp.story(g.id) as s $$,
+    array['500 paged 1/1 anna', '560 paged 2/1 carl', '561 gap 3/1 ', '561 paged 4/1 carl', '562 paged 1/2 anna', '565 paged 2/2 carl',
+        '580 gap 3/2 ', '580 paged 4/2 carl'],
+    'steps that a stop has delayed are taken one a pass, not all at once');
+
 select is(
     (select count(*) from monitoring_internal.escalation_steps_of((select id from policy), null, (select tenant_id from own))), 4::bigint,
     'a policy has the steps it was given');

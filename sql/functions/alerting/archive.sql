@@ -19,8 +19,25 @@ begin
             and alert.resolved_at < p_now - monitoring_internal.setting_interval('alerting.archive_after')
         returning alert.*
     )
-    insert into monitoring.alerts_archive
-    select moved.*, p_now from moved;
+    insert into monitoring.alerts_archive (
+        id, tenant_id, alert_rule_id, rule_no, rule_name, label_key, labels, alert_title, alert_message,
+        severity, max_severity, status, metric_name, trigger_value, threshold_value, last_value,
+        affected_components, related_metrics, suggested_actions, runbook_url, first_breach_at, triggered_at,
+        first_acknowledged_at, acknowledged_at, acknowledged_by, acknowledged_role, acknowledged_until,
+        resolved_at, resolved_by, resolved_role, resolved_value, resolution_reason, resolution_notes,
+        suppressed_by, suppressed_since, reopen_count, is_flapping, is_storm, storm_count, changes,
+        notifications_sent, last_notification_at, notification_count, evidence, created_at, updated_at,
+        archived_at)
+    select
+        id, tenant_id, alert_rule_id, rule_no, rule_name, label_key, labels, alert_title, alert_message, severity,
+        max_severity, status, metric_name, trigger_value, threshold_value, last_value, affected_components,
+        related_metrics, suggested_actions, runbook_url, first_breach_at, triggered_at,
+        first_acknowledged_at, acknowledged_at, acknowledged_by, acknowledged_role, acknowledged_until,
+        resolved_at, resolved_by, resolved_role, resolved_value, resolution_reason, resolution_notes,
+        suppressed_by, suppressed_since, reopen_count, is_flapping, is_storm, storm_count, changes,
+        notifications_sent, last_notification_at, notification_count, evidence, created_at, updated_at,
+        p_now
+    from moved;
     get diagnostics v_moved = row_count;
     perform set_config('pgvigil.archiving', '', true);
     return v_moved;

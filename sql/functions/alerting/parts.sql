@@ -39,7 +39,10 @@ begin
                     select from monitoring.alerts as alert
                     inner join monitoring.alert_rules as rule on rule.rule_no = alert.rule_no
                     where alert.status = 'active' and (
-                        rule.escalation_policy_id is not null or rule.escalation_rules not in ('{}', '[]')));
+                        rule.escalation_policy_id is not null or rule.escalation_rules not in ('{}', '[]')
+                        or exists (
+                            select from monitoring.notification_routes as route
+                            where route.escalation_policy_id is not null)));
         when 'silences' then
             return exists (
                 select from monitoring.alert_silences as silence

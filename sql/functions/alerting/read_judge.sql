@@ -72,9 +72,8 @@ begin
                         select point.sampled_at as at, max(point.sampled_at) filter (
                             where monitoring_internal.alert_level(point.value, level.comparison_operator, null,
                                 chosen.threshold, level.epsilon) = 0) over () as sound_at
-                        from monitoring_internal.window_points(found.series_ids[1],
-                            p_end_at - level.evaluation_window, p_end_at,
-                            p_end_at - level.evaluation_window >= v_raw_from) as point) as walk
+                        from monitoring_internal.window_points(found.series_ids[1], p_end_at - level.evaluation_window,
+                            p_end_at, p_end_at - level.evaluation_window >= v_raw_from) as point) as walk
                     where walk.at > coalesce(walk.sound_at, '-infinity')) end, found.last_at) end,
             found.last_at, found.samples, found.expected, chosen.threshold,
             case when verdict.is_missing then 'no_data' else 'data' end,

@@ -26,6 +26,7 @@ as $$
         union all select * from monitoring_internal.doctor_jobs()
         union all select * from monitoring_internal.doctor_collectors()
         union all select * from monitoring_internal.doctor_targets()
+        union all select * from monitoring_internal.doctor_on_call_at(p_now)
     )
     select checked.name, coalesce(f.severity, 'ok'), coalesce(f.subject, ''), coalesce(f.finding, checked.promise),
         coalesce(f.evidence, ''), coalesce(f.remedy, ''), coalesce(f.remedy_place, '')
@@ -42,7 +43,8 @@ as $$
         ('partitions', 'partitions are as their policies say'),
         ('jobs', 'no job fails'),
         ('collectors', 'every collector measures'),
-        ('targets', 'every target answers')
+        ('targets', 'every target answers'),
+        ('on_call', 'somebody is on call all week')
     ) as checked (name, promise)
     left join found as f on f.check_name = checked.name
     order by array_position(array['error', 'warning', 'notice'], f.severity), checked.name, f.subject, f.finding

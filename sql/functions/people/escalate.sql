@@ -27,16 +27,27 @@ as $$
         case when policy.escalation_policy_id is null then rule.escalation_rules end, p_now + first.delay, p_now
     from monitoring.alerts as alert
     inner join monitoring.alert_rules as rule using (rule_no)
+    -- A rule that says nothing about it leaves it to the first route its messages go by that names a policy.
+    left join lateral (
+        select route.escalation_policy_id
+        from monitoring.notification_members as member
+        inner join monitoring.notification_groups as grouping on grouping.group_id = member.group_id
+        inner join monitoring.notification_route_tree as route on route.route_id = grouping.route_id
+        where member.alert_id = alert.id and route.escalation_policy_id is not null
+            and rule.escalation_policy_id is null and rule.escalation_rules in ('{}', '[]')
+        order by route.place
+        limit 1
+    ) as routed on true
     left join monitoring.escalation_policies as policy
-        on policy.escalation_policy_id = rule.escalation_policy_id and policy.is_active
-        and policy.tenant_id in (alert.tenant_id, monitoring.system_tenant_id())
+        on policy.escalation_policy_id = coalesce(rule.escalation_policy_id, routed.escalation_policy_id)
+        and policy.is_active and policy.tenant_id in (alert.tenant_id, monitoring.system_tenant_id())
     cross join lateral (
         select step.delay
         from monitoring_internal.escalation_steps_of(
             policy.escalation_policy_id, rule.escalation_rules, alert.tenant_id) as step
         where step.step = 1) as first
     where alert.status = 'active' and (p_rules is null or alert.rule_no = any (p_rules))
-        and case when rule.escalation_policy_id is null
+        and case when rule.escalation_policy_id is null and routed.escalation_policy_id is null
             then rule.escalation_rules not in ('{}', '[]') else policy.escalation_policy_id is not null end
         and not exists (select 1 from monitoring.escalation_states as state where state.alert_id = alert.id)
     order by alert.id
@@ -60,7 +71,8 @@ as $$
         from monitoring.escalation_states as state
         inner join monitoring.alerts as alert
             on alert.id = state.alert_id and alert.tenant_id = state.tenant_id and alert.status = 'active'
-        where state.next_at <= p_now and (p_rules is null or state.rule_no = any (p_rules))
+        where state.next_at <= p_now and coalesce(state.taken_at < p_now, true)
+            and (p_rules is null or state.rule_no = any (p_rules))
         order by state.next_at, state.alert_id
         limit least(monitoring_internal.setting_integer('escalation.limit'), 200)
         for update of state, alert skip locked
@@ -98,15 +110,14 @@ as $$
             when 'exhausted' then array_remove(array[judged.fallback_channel_id], null) else judged.channels end,
         case judged.outcome when 'loop' then 1 when 'exhausted' then judged.step else judged.step + 1 end::smallint,
         (judged.loop + (judged.outcome = 'loop')::integer)::smallint,
-        p_now + case
-            when judged.outcome = 'loop' then coalesce(judged.first_delay, judged.loop_pause)
-            when judged.outcome = 'exhausted' then null
-            when judged.next_delay is null then judged.loop_pause
-            when judged.outcome = 'gap' then interval '0'
-            else judged.next_delay
-        end,
+        judged.next_at + case when judged.outcome = 'exhausted' then null
+            when judged.outcome = 'gap' and judged.next_delay is not null then interval '0'
+            else pause.length end,
         jsonb_build_object('policy', judged.policy, 'step', judged.step, 'loop', judged.loop)
-    from judged;
+    from judged
+    -- Counted from when the step was due: what a stop has delayed is made up for.
+    cross join lateral (select coalesce(case judged.outcome when 'loop' then judged.first_delay
+        else judged.next_delay end, judged.loop_pause) as length) as pause;
 $$;
 
 comment on function monitoring_internal.due_escalations_at(timestamptz, integer[]) is
@@ -158,6 +169,7 @@ as $$
     moved as (
         update monitoring.escalation_states as state
         set step = due.next_step, loop = due.next_loop, next_at = due.next_at,
+            taken_at = case when due.outcome in ('paged', 'exhausted') then p_now else state.taken_at end,
             exhausted_at = case when due.outcome = 'exhausted' then p_now end
         from due
         where state.alert_id = due.alert_id

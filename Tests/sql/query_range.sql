@@ -190,6 +190,9 @@ select is_empty($$ select step, answer.*, want from unnest(array['10 s', '1 min'
     natural join (select tenant_id, count(*) as want from truth where metric = 'q_load' and at < '2026-10-03' group by tenant_id) as known
     where answer.counted is distinct from want $$,
     'where samples are gone every step is answered from rollups, and counts add up');
+select is((select string_agg(difference, E'\n') from unnest(array['rate', 'increase', 'max(rate)']) as aggregate,
+    pg_temp.difference('q_bytes_total', '.*', '2026-09-29 00:00Z', '2026-10-02 00:00Z', '1 hour', aggregate, '{dc,host}') as difference),
+    null, 'rates of counters by two labels are answered by rollups alone');
 select results_eq($$ select distinct plan.source from unnest(array['2026-10-20', '2026-11-20']::timestamptz[]) as clock (reads),
         monitoring_internal.plan_query('high_resolution', null, '2026-09-28', '2026-10-03', '10 s', true, clock.reads) as plan order by 1 $$, $$ values ('1m'), ('5m') $$,
     'the finest that is kept: minutes for a month, five minutes after it');

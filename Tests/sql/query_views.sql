@@ -15,7 +15,7 @@ select monitoring_internal.register_families('[
     {"name": "latency", "kind": "gauge", "category": "speed", "retention_class": "high_resolution"},
     {"name": "system_cpu", "kind": "gauge", "retention_class": "high_resolution"},
     {"name": "system_packets", "kind": "counter", "retention_class": "high_resolution"},
-    {"name": "system_cpu_threshold_warning", "kind": "gauge", "retention_class": "high_resolution"},
+    {"name": "system_cpu:threshold_warning", "kind": "gauge", "retention_class": "high_resolution"},
     {"name": "usage_cpu_percent", "kind": "gauge", "retention_class": "usage"},
     {"name": "usage_ram_percent", "kind": "gauge", "retention_class": "usage"},
     {"name": "usage_gpu_temp", "kind": "gauge", "retention_class": "usage"},
@@ -28,7 +28,7 @@ from (values ('followers', '{"platform": "north"}'), ('followers', '{"platform":
     ('latency', '{"asset_id": "gpt", "metric_type": "quality", "region": "us"}'),
     ('system_cpu', '{"host_id": "h1", "datacenter": "d", "environment": "production", "unit": "%"}'),
     ('system_packets', '{"host_id": "h1", "datacenter": "d", "environment": "production", "unit": "packets/sec"}'),
-    ('system_cpu_threshold_warning', '{"host_id": "h1"}'),
+    ('system_cpu:threshold_warning', '{"host_id": "h1"}'),
     ('usage_cpu_percent', '{"system_id": "6f1e2f8e-0000-4000-8000-000000000001"}'), ('usage_ram_percent', '{"system_id": "6f1e2f8e-0000-4000-8000-000000000001"}'),
     ('usage_gpu_temp', '{"system_id": "6f1e2f8e-0000-4000-8000-000000000001"}'), ('usage_disk_read_mb_s', '{"system_id": "6f1e2f8e-0000-4000-8000-000000000001"}'),
     ('usage_net_sent_mb_s', '{"system_id": "6f1e2f8e-0000-4000-8000-000000000001"}')

@@ -28,7 +28,7 @@ from (
     from monitoring_internal.series_rollups as part
     where part.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
         and part.labels ? 'host_id' and part.resolution = '1m'
-        and part.metric like 'system\_%' and part.metric !~ '_threshold_(warning|critical)$'
+        and part.metric like 'system\_%' and part.metric !~ '[_:]threshold_(warning|critical)$'
     group by part.tenant_id, part.bucket_at, part.labels, part.kind, part.metric
 ) as bucket;
 
@@ -64,7 +64,7 @@ from (
     from monitoring_internal.series_rollups as part
     where part.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
         and part.labels ? 'host_id' and part.resolution = '5m'
-        and part.metric like 'system\_%' and part.metric !~ '_threshold_(warning|critical)$'
+        and part.metric like 'system\_%' and part.metric !~ '[_:]threshold_(warning|critical)$'
     group by part.tenant_id, part.bucket_at, part.labels, part.kind, part.metric
 ) as bucket;
 
@@ -100,7 +100,7 @@ from (
     from monitoring_internal.series_rollups as part
     where part.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
         and part.labels ? 'host_id' and part.resolution = '1h'
-        and part.metric like 'system\_%' and part.metric !~ '_threshold_(warning|critical)$'
+        and part.metric like 'system\_%' and part.metric !~ '[_:]threshold_(warning|critical)$'
     group by part.tenant_id, part.bucket_at, part.labels, part.kind, part.metric
 ) as bucket;
 

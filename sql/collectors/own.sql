@@ -1,4 +1,4 @@
--- own.sql: how pgvigil itself fares: collectors behind or failing, services, partitions, what was refused.
+-- own.sql: how pgvigil itself fares: collectors behind or failing, services, partitions, rollups, what was refused.
 --! collector own
 --! every 30s
 --! scope home
@@ -47,3 +47,13 @@ select
 select total.reason, sum(total.rejected_total) as samples
 from monitoring.rejected_sample_totals as total
 group by total.reason
+
+-- Levels that no metric has are left out, and all of them before the first refresh.
+--! query rollups
+--! label resolution
+--! metric behind pgvigil_rollup_behind_seconds gauge seconds For how long buckets that are over wait to be rolled up.
+--! metric late pgvigil_rollup_late_ranges gauge ranges Ranges of late samples that wait to be built again.
+--! version 15-
+select status.resolution, extract(epoch from status.behind) as behind, status.late_ranges as late
+from monitoring.rollup_status as status
+where status.behind is not null

@@ -144,6 +144,36 @@ select monitoring_internal.load_alert_rule(jsonb_build_object(
             "expect": [{"at": "5 min", "state": "ok"}, {"at": "25 min", "state": "ok"}]}]$tests$));
 
 select monitoring_internal.load_alert_rule(jsonb_build_object(
+    'rule_name', 'rollups_behind', 'rule_category', 'pgvigil', 'platform', 'pgvigil',
+    'title_template', 'Rollups of {{ labels.resolution }} are behind: {{ value }} s ({{ labels }})',
+    'metric_name', 'pgvigil_rollup_behind_seconds',
+    'aggregate', 'min', 'evaluation_window', '5 min',
+    'comparison_operator', 'gte',
+    'warning_threshold', 900, 'warning_recovery', 300, 'warning_for', '5 min', 'warning_severity', 'low',
+    'critical_threshold', 21600, 'critical_recovery', 900, 'critical_for', '5 min', 'severity', 'high',
+    'rationale',
+        'Buckets that are over are not rolled up. Answers about them come from samples meanwhile and are slower; '
+        'samples are kept until it is done, so space runs out in the end.',
+    'suggested_actions', jsonb_build_array(
+        'How far each level is: select * from monitoring.rollup_status; what the last runs did: select * from '
+        'monitoring.rollup_runs order by started_at desc limit 10;',
+        'call monitoring.refresh_rollups(); and read its error; select * from monitoring.job_status where name = '
+        '''refresh-rollups''.'),
+    'related_metrics', jsonb_build_array('pgvigil_rollup_late_ranges', 'pgvigil_job_consecutive_failures'),
+    'tests', jsonb $tests$[
+        {"name": "fires and clears", "interval": "30 s", "step": "5 min",
+            "series": [{"metric": "pgvigil_rollup_behind_seconds", "labels": {"resolution": "1h"},
+                "values": "0x20 1000+30x60 0x40"}],
+            "expect": [
+                {"at": "5 min", "state": "ok"},
+                {"at": "35 min", "state": "firing", "level": "warning"},
+                {"at": "55 min", "state": "ok"}]},
+        {"name": "a few minutes of catching up", "interval": "30 s", "step": "5 min",
+            "series": [{"metric": "pgvigil_rollup_behind_seconds", "labels": {"resolution": "1h"},
+                "values": "0x20 1000x8 0x40"}],
+            "expect": [{"at": "15 min", "state": "ok"}, {"at": "25 min", "state": "ok"}]}]$tests$));
+
+select monitoring_internal.load_alert_rule(jsonb_build_object(
     'rule_name', 'samples_refused', 'rule_category', 'pgvigil', 'platform', 'pgvigil',
     'title_template', 'Samples refused, {{ labels.reason }}: {{ value }} ({{ labels }})',
     'metric_name', 'pgvigil_rejected_samples_total',

@@ -70,7 +70,8 @@ select
     progress.building_until,
     progress.late_ranges,
     progress.late_from_at,
-    progress.waited_total
+    progress.waited_total,
+    progress.behind
 from monitoring_internal.rollup_progress() as progress;
 
 comment on view monitoring.rollup_status is 'How far each resolution of rollups is built, and what waits.';
@@ -84,3 +85,5 @@ comment on column monitoring.rollup_status.late_ranges is
     'Ranges of series that wait to be built again, of all resolutions together.';
 comment on column monitoring.rollup_status.late_from_at is 'Where the oldest of them begins.';
 comment on column monitoring.rollup_status.waited_total is 'How often a refresh found an older ingest still open.';
+comment on column monitoring.rollup_status.behind is
+    'For how long buckets that are over wait to be built; null for a level that no metric has.';

@@ -69,12 +69,21 @@ comment on function monitoring_internal.close_rollups_at(timestamptz) is
 create or replace function monitoring_internal.rollup_progress()
 returns table (
     resolution text, watermark timestamptz, closed_until timestamptz, building_until timestamptz, late_ranges bigint,
-    late_from_at timestamptz, waited_total bigint)
-language sql stable parallel safe security definer
+    late_from_at timestamptz, waited_total bigint, behind interval)
+language sql volatile parallel safe security definer
 set search_path = pg_catalog, pg_temp
 as $$
     select level.resolution, level.watermark, closing.closed_until, level.building_until, late.pending, late.oldest_at,
-        closing.waited_total
+        closing.waited_total,
+        case
+            when isfinite(level.watermark) and exists (
+                select 1
+                from monitoring_internal.class_levels as used
+                inner join monitoring.metric_families as family on family.retention_class = used.retention_class
+                where used.resolution = level.resolution
+            ) then greatest(interval '0', clock_timestamp() - level.watermark - level.width
+                - monitoring_internal.setting_interval('store.rollup_delay'))
+        end
     from monitoring_internal.rollup_levels as level
     cross join monitoring_internal.rollup_closing as closing
     cross join (

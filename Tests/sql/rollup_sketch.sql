@@ -104,6 +104,11 @@ select cmp_ok(
 select is(monitoring_internal.sketch_key(0), 131072, 'sketch_key: zero is in the middle');
 select is(monitoring_internal.sketch_key('-0'), 131072, 'of either sign');
 select is(monitoring_internal.sketch_key(null), null, 'and nothing has none');
+select is(
+    array[monitoring_internal.sketch_key('Infinity'), monitoring_internal.sketch_key('NaN'),
+        monitoring_internal.sketch_key('-Infinity')],
+    array[monitoring_internal.sketch_key(1.7976931348623157e308), monitoring_internal.sketch_key(1.7976931348623157e308),
+        monitoring_internal.sketch_key(-1.7976931348623157e308)], 'what is no number is no error');
 select is_empty(
     $$ select value from (
             select value, monitoring_internal.sketch_key(value) as key,

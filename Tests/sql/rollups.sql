@@ -445,6 +445,32 @@ select results_eq(
         'Infinity'::double precision) $$,
     'stop nothing');
 
+-- an application's requests ------------------------------------------------------------------------
+-- Ten seconds apart, by endpoint and status; /b fails every fifth time, /a never.
+insert into made
+select monitoring_internal.register_families('[
+    {"name": "requests_total", "kind": "counter", "retention_class": "high_resolution"}]');
+insert into made
+select pg_temp.ingest('requests_total', jsonb_build_object('endpoint', endpoint, 'status', status),
+    array_agg(case when status = '200' then 8 else case when endpoint = '/b' then 2 else 0 end end * number
+        order by number),
+    array_agg('2026-06-05 00:00Z'::timestamptz + number * interval '10 s' order by number), '2026-06-05 01:00Z')
+from generate_series(0, 359) as number, unnest(array['/a', '/b']) as endpoint, unnest(array['200', '500']) as status
+group by endpoint, status;
+insert into made select pg_temp.refresh('2026-06-05 01:02Z');
+select results_eq(
+    $$ select resolution, labels ->> 'endpoint', sum(sample_count), sum(increase) > 0,
+            round(sum(increase) filter (where labels @> '{"status": "500"}') / sum(increase) * 100)
+        from monitoring_internal.rollup_points join monitoring.series using (series_id)
+        join monitoring.metric_families as family using (metric_family_id)
+        where family.name = 'requests_total' group by 1, 2 order by 1, 2 $$,
+    $$ values ('1h', '/a', 720::numeric, true, 0::double precision), ('1h', '/b', 720, true, 20),
+        ('1m', '/a', 720, true, 0), ('1m', '/b', 720, true, 20) $$,
+    'throughput and the share of errors by endpoint and status come from rollups of every level');
+select is_empty(
+    $$ select pg_temp.wrong('requests_total', resolution, '2026-06-05 01:00Z')
+        from unnest(array['1m', '1h']) as resolution $$, 'as from the samples');
+
 -- the form of it ------------------------------------------------------------------------------------
 select is_empty(
     $$ select attrelid::regclass, attname from pg_attribute

@@ -6,14 +6,17 @@
 -- Bucket k of the positive values is (1.02^(k-1), 1.02^k]: what lies in it is within 0.991 percent of sketch_value.
 -- Keys are in the order of the values: 131072 is zero, above it are the positive buckets, below it the negative ones.
 
--- The key of a value; any finite double precision number has one, the smallest and the greatest included.
+-- The key of a value; every number has one, the smallest and the greatest included. Ingest lets no infinity and no NaN
+-- in; one that came by another way counts as the greatest number, and stops nobody's rollups.
 create or replace function monitoring_internal.sketch_key(p_value double precision)
 returns integer
 language sql immutable parallel safe
 begin atomic
     select case
-        when p_value > 0 then 171072 + ceil(ln(p_value) / 0.0198026272961797130260)::integer
-        when p_value < 0 then 91072 - ceil(ln(-p_value) / 0.0198026272961797130260)::integer
+        when p_value > 0 then 171072 + ceil(
+            ln(least(p_value, 1.7976931348623157e308)) / 0.0198026272961797130260)::integer
+        when p_value < 0 then 91072 - ceil(
+            ln(least(-p_value, 1.7976931348623157e308)) / 0.0198026272961797130260)::integer
         when p_value = 0 then 131072
     end;
 end;

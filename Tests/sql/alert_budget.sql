@@ -49,7 +49,7 @@ insert into slow values ('rule 3', 600);
 -- Who reads most is the first to be alone.
 select monitoring_internal.refresh_rule_bindings_at(pg_temp.at(2)) \g /dev/null
 update monitoring.alert_rule_states set series_matched = 1000 where rule_no = pg_temp.rule_no('rule 3');
-set local statement_timeout = '2500ms';
+set local statement_timeout = '4s';
 select is(monitoring_internal.evaluate_alerts_at(pg_temp.at(2)), 3, 'a pass whose time is up keeps what it did before');
 set local statement_timeout = 0;
 select is(pg_temp.evaluated(2), 'rule 6', 'that is the rules of other types');
@@ -58,7 +58,7 @@ select is((select (duration, errors) from monitoring.alert_passes where started_
 select is(pg_temp.apart(), 'rule 1, rule 2, rule 4, rule 5 | rule 3',
     'the rules among which the slow one is are parted by their work');
 select pg_temp.minute(3);
-set local statement_timeout = '2500ms';
+set local statement_timeout = '4s';
 select monitoring_internal.evaluate_alerts_at(pg_temp.at(3)) \g /dev/null
 set local statement_timeout = 0;
 select is(pg_temp.evaluated(3), 'rule 1, rule 2, rule 3, rule 4, rule 5, rule 6', 'the next pass evaluates all others');
@@ -146,7 +146,7 @@ end
 $$;
 insert into slow values ('rule 5', 600);
 update monitoring.alert_rule_states set is_bound = false where rule_no = pg_temp.rule_no('rule 5');
-set local statement_timeout = '2500ms';
+set local statement_timeout = '4s';
 select monitoring_internal.evaluate_alerts_at(pg_temp.at(73)) \g /dev/null
 select monitoring_internal.evaluate_alerts_at(pg_temp.at(74)) \g /dev/null
 set local statement_timeout = 0;

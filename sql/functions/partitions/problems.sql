@@ -141,7 +141,8 @@ begin
         or exists (
             select 1
             from monitoring.partition_maintenance as maintenance
-            where maintenance.table_name = policy.table_name and maintenance.last_failure_at is not null
+            where maintenance.table_name = policy.table_name
+                and maintenance.last_failure_at > coalesce(maintenance.last_success_at, '-infinity')
         );
 end;
 $$;

@@ -199,7 +199,8 @@ as $$
         from planned
         inner join monitoring_internal.late_ranges as late
             on late.from_at < planned.until_at and late.until_at >= planned.from_at
-        where planned.width is not null and late.series_id = any (p_series)
+        where planned.width is not null
+            and late.series_id in (select wanted.series_id from unnest(p_series) as wanted (series_id))
         group by late.series_id, planned.source
     ),
     wanted as (

@@ -77,24 +77,27 @@ set jit = off
 as $$
     with chosen as materialized (
         select series.series_id, series.tenant_id,
-            monitoring_internal.group_labels(series.labels, p_group_by) as labels
+            case when p_group_by is null then series.labels
+                else monitoring_internal.group_labels(series.labels, p_group_by) end as labels
         from monitoring_internal.query_series(p_family_id, p_matchers) as series
     ),
     numbered as materialized (
-        select (row_number() over (order by made.tenant_id, made.labels))::integer as group_no, made.*
-        from (select distinct chosen.tenant_id, chosen.labels from chosen) as made
+        select chosen.*, dense_rank() over (order by chosen.tenant_id, chosen.labels)::integer as group_no from chosen
     )
     select of_series.series_ids, of_series.group_nos, of_group.tenant_ids, of_group.labels
     from (
-        select array_agg(chosen.series_id order by chosen.series_id) as series_ids,
-            array_agg(numbered.group_no order by chosen.series_id) as group_nos
-        from chosen
-        inner join numbered on numbered.tenant_id = chosen.tenant_id and numbered.labels = chosen.labels
+        select array_agg(numbered.series_id order by numbered.series_id) as series_ids,
+            array_agg(numbered.group_no order by numbered.series_id) as group_nos
+        from numbered
     ) as of_series
     cross join (
-        select array_agg(numbered.tenant_id order by numbered.group_no) as tenant_ids,
-            array_agg(numbered.labels order by numbered.group_no) as labels
-        from numbered
+        select array_agg(made.tenant_id order by made.group_no) as tenant_ids,
+            array_agg(made.labels order by made.group_no) as labels
+        from (
+            select distinct on (numbered.group_no) numbered.group_no, numbered.tenant_id, numbered.labels
+            from numbered
+            order by numbered.group_no
+        ) as made
     ) as of_group;
 $$;
 

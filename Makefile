@@ -9,7 +9,8 @@ SHELL := /bin/bash
 PACKAGES := libpq-dev libmicrohttpd-dev libcurl4-openssl-dev libyaml-dev libssl-dev zlib1g-dev pkg-config \
     postgresql-15 postgresql-client-15 tzdata
 TEST_PACKAGES := postgresql-15-pgtap postgresql-15-plpgsql-check prometheus prometheus-postgres-exporter \
-    pgbouncer openssl patchelf libfaketime shellcheck python3 python3-prometheus-client git debian-archive-keyring
+    prometheus-alertmanager pgbouncer openssl patchelf libfaketime shellcheck git debian-archive-keyring \
+    python3 python3-venv python3-prometheus-client python3-aiosmtpd ca-certificates
 
 # The second PostgreSQL of the tests, where the server's own unprivileged user can read it.
 POSTGRESQL_17 ?= /var/cache/pgvigil/postgresql-17
@@ -28,9 +29,10 @@ help: ## Show these commands
 deps: swift ## Install the Debian packages that building and running need
 	@scripts/install-packages $(PACKAGES)
 
-test-deps: deps ## Install what only the tests and the lint need, PostgreSQL 17 among it
+test-deps: deps ## Install what only the tests and the lint need, PostgreSQL 17 and packages of PyPI among it
 	@scripts/install-packages $(TEST_PACKAGES)
 	@scripts/fetch-postgresql trixie 17 $(POSTGRESQL_17)
+	@scripts/install-python .build/python
 
 swift:
 	@command -v swift >/dev/null || { echo 'make: swift is not in PATH; install Swift 6.2 or newer from swift.org/install' >&2; exit 1; }

@@ -91,6 +91,20 @@ CURLcode pgvigil_curl_callbacks(CURL *handle, pgvigil_curl_sink body, pgvigil_cu
     return code;
 }
 
+CURLcode pgvigil_curl_set_mail(CURL *handle, struct curl_slist *recipients, pgvigil_curl_sink reader,
+                               pgvigil_curl_tick tick, void *context, size_t count) {
+    CURLcode code = curl_easy_setopt(handle, CURLOPT_MAIL_RCPT, recipients);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_UPLOAD, 1L);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_READFUNCTION, reader);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_READDATA, context);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_INFILESIZE_LARGE, (curl_off_t)count);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, tick);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_XFERINFODATA, context);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_FORBID_REUSE, 1L);
+    return code;
+}
+
 CURLcode pgvigil_curl_set_body(CURL *handle, const void *bytes, size_t count) {
     CURLcode code = curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)count);
     return code ? code : curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, count ? bytes : "");

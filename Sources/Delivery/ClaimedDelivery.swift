@@ -18,6 +18,16 @@ struct ClaimedDelivery: Sendable, Equatable {
     let previousSealedSecret: String?
     let sealContext: String
     let timeout: Duration
+    /// The address of the person it is for, or the one of the channel's whose turn it is.
+    let recipient: String?
+    /// PUT instead of POST, where a provider of text messages wants it.
+    let method: String?
+    /// How such a provider is logged in to: basic or bearer.
+    let auth: String?
+    /// The name of a login.
+    let login: String?
+    /// The address that a mail is from.
+    let sender: String?
 
     /// Reads a row of `claim_deliveries`.
     init(row: PostgresRow) throws(PostgresError) {
@@ -34,6 +44,11 @@ struct ClaimedDelivery: Sendable, Equatable {
         previousSealedSecret = row["previous_sealed_secret"]
         sealContext = row["seal_context"] ?? ""
         timeout = .milliseconds(try row.decode("timeout_ms", as: Int64.self))
+        recipient = row["recipient"]
+        method = row["method"]
+        auth = row["auth"]
+        login = row["login"]
+        sender = row["sender"]
     }
 }
 

@@ -144,11 +144,12 @@ package final class DeliveryService: Service {
                 let reply = try await sender.send(request)
                 outcome.status = reply.status
                 outcome.retryAfter = reply.retryAfter
-                outcome.response = Self.text(reply.head)
+                outcome.response = DeliveryRequest.redacted(Self.text(reply.head), request.secrets)
                 outcome.seconds = reply.total.inSeconds
             } catch {
                 outcome.errorClass = error.kind.rawValue
-                outcome.response = error.message
+                outcome.status = error.status
+                outcome.response = DeliveryRequest.redacted(error.message, request.secrets)
                 outcome.seconds = error.total.inSeconds
             }
         } catch {

@@ -1,6 +1,6 @@
-/// One request over HTTP, and the bounds on what its answer may take.
+/// One request over HTTP, or a mail over SMTP, and the bounds on what its answer may take.
 package struct HTTPRequest: Sendable {
-    /// Where to, http or https.
+    /// Where to: http or https, for a mail smtp or smtps.
     package var url: String
     /// GET sends no body.
     package var method: String
@@ -18,6 +18,12 @@ package struct HTTPRequest: Sendable {
     package var keptBytes: Int
     /// Addresses to take for names, as `name:port:address`, instead of asking the name server.
     var answers: [String] = []
+    /// Makes it a mail, whose text is the body.
+    package var mail: MailEnvelope?
+    /// Why it cannot be sent; nil when it can.
+    var fault: String?
+    /// What must not be kept of an answer that repeats it.
+    var secrets: [String] = []
 
     /// A POST with the bounds that receivers of webhooks are held to.
     package init(
@@ -84,6 +90,14 @@ package struct HTTPFailure: Error, Sendable, Equatable, CustomStringConvertible 
         case timedOut = "timed_out"
         /// The certificate is not to be trusted, or TLS failed otherwise.
         case tls
+        /// A mail server has no TLS, and what to send it must have it.
+        case noTLS = "no_tls"
+        /// A mail server refuses the login.
+        case login
+        /// A mail server does not take the mail now.
+        case deferred
+        /// A mail server will never take the mail.
+        case rejected
         /// The connection broke, or what came was no HTTP.
         case broken
         /// The task was cancelled.
@@ -93,11 +107,13 @@ package struct HTTPFailure: Error, Sendable, Equatable, CustomStringConvertible 
     }
 
     /// What went wrong.
-    package let kind: Kind
-    /// One line, lower case.
-    package let message: String
+    package internal(set) var kind: Kind
+    /// One line, lower case; of a mail server, its reply.
+    package internal(set) var message: String
     /// How long it took.
     package let total: Duration
+    /// The code of a mail server's reply.
+    package internal(set) var status: Int?
 
     init(_ kind: Kind, _ message: String, total: Duration = .zero) {
         self.kind = kind

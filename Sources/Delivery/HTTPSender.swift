@@ -2,7 +2,7 @@ import CCurl
 import CShims
 import Runtime
 
-/// Sends requests over HTTP, many at once and on kept connections, by one thread of its own.
+/// Sends requests over HTTP, many at once and on kept connections, by one thread of its own; each mail by another.
 ///
 /// One sender has one address policy: a connection that it keeps was dialled under that policy too.
 package final class HTTPSender: Sendable {
@@ -63,18 +63,27 @@ package final class HTTPSender: Sendable {
         let place = Lock<HTTPTransfer?>(nil)
         let inbox = inbox
         let policy = configuration.policy
+        let caFile = configuration.caFile
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let transfer = HTTPTransfer(request, policy: policy) { continuation.resume(returning: $0) }
                 place.withLock { $0 = transfer }
                 if Task.isCancelled { transfer.cancel() }
-                inbox.submit(transfer)
+                if request.mail == nil { inbox.submit(transfer) } else { Self.startMail(transfer, caFile: caFile) }
             }
         } onCancel: {
             place.withLock { $0 }?.cancel()
             inbox.wake()
         }
         return try result.get()
+    }
+
+    private static func startMail(_ transfer: HTTPTransfer, caFile: String?) {
+        do throws(OSThread.StartFailure) {
+            try OSThread.start(name: "pgvigil-mail") { transfer.performMail(caFile: caFile) }
+        } catch {
+            transfer.end(.failure(HTTPFailure(.closed, error.description)))
+        }
     }
 
     /// Takes no more requests; those on their way end by themselves.

@@ -8,7 +8,8 @@ final class HTTPTransfer: @unchecked Sendable {  // Proof: handed over under a l
     let request: HTTPRequest
     let policy: AddressPolicy
     private let finish: @Sendable (Result<HTTPReply, HTTPFailure>) -> Void
-    private var lines: UnsafeMutablePointer<curl_slist>?
+    /// Header lines, or a mail's recipients.
+    var lines: UnsafeMutablePointer<curl_slist>?
     private var answers: UnsafeMutablePointer<curl_slist>?
     private var isBegun = false
     private var head: [UInt8] = []
@@ -18,6 +19,12 @@ final class HTTPTransfer: @unchecked Sendable {  // Proof: handed over under a l
     private var refusal: String?
     private var isCut = false
     private let isWithdrawn = Lock(false)
+    /// Of a mail: when it ends at the latest, the last reply, whether that is whole, and how much curl has taken.
+    var givenUpAt = Monotonic.now()
+    var reply: [UInt8] = []
+    var isReplyComplete = true
+    var readCount = 0
+    var isBodyRead = false
     /// What a server may send before its body.
     private static let headerLimit = 65_536
 
@@ -44,6 +51,7 @@ final class HTTPTransfer: @unchecked Sendable {  // Proof: handed over under a l
 
     /// Prepares a handle; what fails here is the request's fault.
     func prepare(_ handle: UnsafeMutableRawPointer, caFile: String?) -> HTTPFailure? {
+        if let fault = request.fault { return HTTPFailure(.malformed, fault) }
         guard !request.hasLineBreakInHeader else { return HTTPFailure(.malformed, "a header holds a line break") }
         let context = Unmanaged.passUnretained(self).toOpaque()
         for header in request.headers { lines = curl_slist_append(lines, "\(header.name): \(header.value)") }
@@ -69,21 +77,24 @@ final class HTTPTransfer: @unchecked Sendable {  // Proof: handed over under a l
 
     /// What became of it, from a handle that is done.
     func result(of code: CURLcode, _ handle: UnsafeMutableRawPointer) -> Result<HTTPReply, HTTPFailure> {
-        let total = Self.time(handle, CURLINFO_TOTAL_TIME_T)
         let status = pgvigil_curl_long(handle, CURLINFO_RESPONSE_CODE)
-        guard code == CURLE_OK || isCut && status > 0 else {
-            return .failure(failure(code, handle, total))
-        }
-        return .success(
-            HTTPReply(
-                status: status, retryAfter: retryAfter, head: head, isCut: isCut,
-                connects: pgvigil_curl_long(handle, CURLINFO_NUM_CONNECTS),
-                address: pgvigil_curl_text(handle, CURLINFO_PRIMARY_IP).map { String(cString: $0) } ?? "",
-                connected: Self.connected(handle), answered: Self.time(handle, CURLINFO_STARTTRANSFER_TIME_T),
-                total: total))
+        guard code == CURLE_OK || isCut && status > 0 else { return .failure(failure(code, handle)) }
+        return .success(reply(status, handle))
     }
 
-    private func failure(_ code: CURLcode, _ handle: UnsafeMutableRawPointer, _ total: Duration) -> HTTPFailure {
+    /// What came back, from a handle that is done.
+    func reply(_ status: Int, _ handle: UnsafeMutableRawPointer) -> HTTPReply {
+        HTTPReply(
+            status: status, retryAfter: retryAfter, head: request.mail == nil ? head : reply, isCut: isCut,
+            connects: pgvigil_curl_long(handle, CURLINFO_NUM_CONNECTS),
+            address: pgvigil_curl_text(handle, CURLINFO_PRIMARY_IP).map { String(cString: $0) } ?? "",
+            connected: Self.connected(handle), answered: Self.time(handle, CURLINFO_STARTTRANSFER_TIME_T),
+            total: Self.time(handle, CURLINFO_TOTAL_TIME_T))
+    }
+
+    /// Why nothing came back, from a handle that is done.
+    func failure(_ code: CURLcode, _ handle: UnsafeMutableRawPointer) -> HTTPFailure {
+        let total = Self.time(handle, CURLINFO_TOTAL_TIME_T)
         if let refusal {
             return HTTPFailure(.forbiddenAddress, "the address is not to be dialled: \(refusal)", total: total)
         }
@@ -118,12 +129,12 @@ final class HTTPTransfer: @unchecked Sendable {  // Proof: handed over under a l
         max(time(handle, CURLINFO_CONNECT_TIME_T), time(handle, CURLINFO_APPCONNECT_TIME_T))
     }
 
-    private static func of(_ context: UnsafeMutableRawPointer?) -> HTTPTransfer? {
+    static func of(_ context: UnsafeMutableRawPointer?) -> HTTPTransfer? {
         context.map { Unmanaged<HTTPTransfer>.fromOpaque($0).takeUnretainedValue() }
     }
 
     /// Keeps the first bytes, and ends the transfer where the limit is reached.
-    private static let onBody: pgvigil_curl_sink = { bytes, size, count, context in
+    static let onBody: pgvigil_curl_sink = { bytes, size, count, context in
         guard let transfer = of(context) else { return 0 }
         let total = size * count
         transfer.bodyCount += total
@@ -136,10 +147,14 @@ final class HTTPTransfer: @unchecked Sendable {  // Proof: handed over under a l
         return total
     }
 
-    private static let onHeader: pgvigil_curl_sink = { bytes, size, count, context in
+    static let onHeader: pgvigil_curl_sink = { bytes, size, count, context in
         guard let transfer = of(context) else { return 0 }
         transfer.headerCount += size * count
         guard transfer.headerCount <= headerLimit else { return 0 }
+        guard transfer.request.mail == nil else {
+            transfer.hear(UnsafeRawBufferPointer(start: bytes, count: size * count))
+            return size * count
+        }
         let line = String(decoding: UnsafeRawBufferPointer(start: bytes, count: min(size * count, 256)), as: UTF8.self)
         let parts = line.split(separator: ":", maxSplits: 1)
         if parts.count == 2, parts[0].lowercased() == "retry-after" {
@@ -152,13 +167,13 @@ final class HTTPTransfer: @unchecked Sendable {  // Proof: handed over under a l
     ///
     /// Where a kept connection breaks before an answer, libcurl would send it again by
     /// itself, up to five times, though the receiver may have taken it: when to try again is for the store to say.
-    private static let onStart: pgvigil_curl_start = { context, _, _, _, _ in
+    static let onStart: pgvigil_curl_start = { context, _, _, _, _ in
         guard let transfer = of(context), !transfer.isBegun else { return CURL_PREREQFUNC_ABORT }
         transfer.isBegun = true
         return CURL_PREREQFUNC_OK
     }
 
-    private static let onAddress: pgvigil_curl_gate = { context, _, address in
+    static let onAddress: pgvigil_curl_gate = { context, _, address in
         guard let transfer = of(context), let address else { return CURL_SOCKET_BAD }
         let refusal = withUnsafePointer(to: &address.pointee.addr) { transfer.policy.refusal(of: $0) }
         if let refusal {

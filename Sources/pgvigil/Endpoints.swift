@@ -9,19 +9,23 @@ extension Command {
         summary: "add, list, test and remove receivers of alerts",
         subcommands: [
             Command(
-                name: "add", summary: "send alerts to a webhook, a chat or a pager",
+                name: "add", summary: "send alerts to a webhook, chat, pager, mailbox or phone",
                 operands: .upTo(1, "NAME"),
                 options: [
                     .dsn, .value("url", "URL", "where to (not for slack, teams: their URL is the secret)"),
-                    .value("kind", "KIND", "webhook (default), slack, teams, pagerduty or alertmanager"),
+                    .value("kind", "KIND", "webhook, slack, teams, pagerduty, alertmanager, email, sms"),
+                    .value("to", "ADDRESS,...", "who gets mails or text messages"),
+                    .value("from", "ADDRESS", "who they are from"),
+                    .value("login", "NAME", "the name that goes with the secret there"),
+                    .value("preset", "NAME", "how an SMS provider is asked: twilio or json"),
+                    .value("body", "JSON", "the same in its own words, with {{to}} and {{text}}").rare,
                     .value("events", "TYPE,...", "a webhook's event types, such as alert.* (default: all)"),
                     .value("rate-limit", "COUNT", "messages an hour, critical ones aside (default 10)"), .tenant,
                     .secretFile, .keyFile,
                 ],
                 details: [
                     "A webhook's signing secret is made and printed once, unless one is given.",
-                    "Secrets come from --secret-file, a prompt or standard input, never from an",
-                    "argument, and are stored sealed. The first endpoint gets all alerts.",
+                    "Secrets come from --secret-file, a prompt or standard input, and are sealed.",
                 ],
                 body: { try await EndpointCommand($0).add() }),
             Command(
@@ -69,7 +73,7 @@ private struct EndpointCommand {
 
     init(_ invocation: Invocation) { self.invocation = invocation }
 
-    private static let kinds = ["webhook", "slack", "teams", "pagerduty", "alertmanager"]
+    private static let kinds = ["webhook", "slack", "teams", "pagerduty", "alertmanager", "email", "sms"]
 
     func add() async throws -> ExitStatus {
         let name = try requiredName()
@@ -82,14 +86,20 @@ private struct EndpointCommand {
         let limit = try invocation.integer("rate-limit", in: 1...1_000_000) ?? 10
         let keys = try invocation.keys()
         let id = try await query("select gen_random_uuid()").scalar ?? ""
-        let secret = try secret(for: name, kind: kind)
+        let isOpen = kind == "email" && invocation.value("login") == nil && !isSecretGiven
+        let secret = isOpen ? nil : try secret(for: name, kind: kind)
         let sealed = try await seal(secret, keys, id: id, kind: kind, url: url)
         let events = JSONText.array(
             invocation.value("events")?.split(separator: ",").map { .string(String($0)) } ?? []
         ).text
         let isFirst = try await query(
-            "select monitoring.add_endpoint($1::uuid, $2, $3, $4, $5, $6, $7::jsonb, $8::integer)",
+            """
+            select monitoring.add_endpoint($1::uuid, $2, $3, $4, $5, $6, $7::jsonb, $8::integer, jsonb_strip_nulls(
+                jsonb_build_object('to', to_jsonb(regexp_split_to_array($9, ' *, *')), 'from', $10::text,
+                    'user', $11::text, 'preset', $12::text, 'body', $13::jsonb)))
+            """,
             [id, name, kind, url, sealed, invocation.value("tenant"), events, String(limit)]
+                + ["to", "from", "login", "preset", "body"].map { invocation.value($0) }
         ).scalar
         if kind == "webhook", !isSecretGiven, let secret {
             let text = secret.withBytes { String(decoding: $0, as: UTF8.self) }
@@ -236,7 +246,8 @@ private struct EndpointCommand {
             return url
         default:
             guard let url else {
-                throw CommandFault(.usage, "--url is missing", remedy: "such as --url https://receiver.example/hook")
+                let example = kind == "email" ? "smtp://mail.example:587" : "https://receiver.example/hook"
+                throw CommandFault(.usage, "--url is missing", remedy: "such as --url \(example)")
             }
             return url
         }

@@ -47,10 +47,21 @@ select results_eq(
 select is((select monitoring_internal.render_alertmanager(body) from event where name = 'firing'),
     $$[{"labels": {"alertname": "disk", "severity": "high", "tenant": "acme", "host": "db1", "mount_point": "/"},
         "annotations": {"summary": "disk <full> & hot", "description": "5 % left"}, "startsAt": "2026-03-02T10:00:00.000Z",
-        "generatorURL": "https://m.example/alerts/a"},
+        "endsAt": "2026-03-09T10:02:00.000Z", "generatorURL": "https://m.example/alerts/a"},
     {"labels": {"alertname": "disk", "severity": "medium", "tenant": "acme", "host": "db2"},
         "annotations": {"summary": "disk b", "description": "7 % left"}, "startsAt": "2026-03-02T09:00:00.000Z",
-        "endsAt": "2026-03-02T10:01:00.000Z"}]$$::jsonb, 'Alertmanager: the alerts by their labels');
+        "endsAt": "2026-03-02T10:01:00.000Z"}]$$::jsonb, 'Alertmanager: the alerts by their labels, for longer than its own five minutes');
+select results_eq(
+    $$ select a #>> '{labels,severity}', a ->> 'endsAt' from event cross join lateral jsonb_array_elements(monitoring_internal.render_alertmanager(
+            jsonb_set(jsonb_set(body, '{data,reason}', '"severity_raised"'), '{data,alerts,0,max_severity}', '"critical"'))) as a
+        where name = 'firing' $$,
+    $$ values ('critical', '2026-03-09T10:02:00.000Z'), ('low', '2026-03-02T10:02:00.000Z'), ('medium', '2026-03-02T10:02:00.000Z'),
+        ('high', '2026-03-02T10:02:00.000Z'), ('medium', '2026-03-02T10:01:00.000Z'), ('low', '2026-03-02T10:02:00.000Z') $$,
+    'one whose severity rose ends under those before, so that none of it stays when it is over');
+select results_eq(
+    $$ select p ->> 'event_action', p ->> 'dedup_key' from event cross join lateral monitoring_internal.render_pagerduty(
+            jsonb_set(body, '{data,status}', '"acknowledged"'), 'group/7') as p where name = 'firing' $$,
+    $$ values ('acknowledge', 'group/7') $$, 'PagerDuty: and acknowledged by the same key');
 select is((select monitoring_internal.render_notification('webhook', body, 'k') from event where name = 'firing'),
     (select body from event where name = 'firing'), 'a webhook gets the event itself');
 

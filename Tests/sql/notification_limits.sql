@@ -199,5 +199,49 @@ select is((select count(*) from pg_temp.pass(15, pg_temp.at(71))), 21::bigint, '
 select is_empty($$ select * from monitoring.notification_log as l where l.is_replay $$, 'and forgets its groups with them');
 set local pgvigil.is_replay = 'off';
 
+-- Pagers --------------------------------------------------------------------------------------------------------------
+insert into monitoring.notification_channels (tenant_id, channel_name, channel_type) values (null, 'pager', 'pagerduty');
+update monitoring.alert_rules set notification_channels = '["pager"]' where rule_name in ('rule 30', 'rule 31');
+delete from monitoring.alerts where id in (pg_temp.alert(30), pg_temp.alert(31));
+select pg_temp.fire(30, 30, 'critical', 20, pg_temp.at(80));
+select pg_temp.pass(20, pg_temp.at(80));
+select monitoring_internal.notify_alert_at(pg_temp.at(81), pg_temp.alert(30), 'escalation', '{}', array[pg_temp.channel('pager')], '{}');
+select monitoring_internal.acknowledge_alert_at(pg_temp.alert(30), pg_temp.at(82), null, 'ann', null, null);
+select pg_temp.pass(n, pg_temp.at(63 + n)) from generate_series(21, 23) as n;
+select pg_temp.change(30, 'resolved', 24, pg_temp.at(90));
+select pg_temp.pass(24, pg_temp.at(90));
+select results_eq(
+    $$ select b ->> 'event_action', split_part(b ->> 'dedup_key', '/', 1), b #>> '{payload,summary}', d.state from monitoring.outbox_messages as m
+        inner join monitoring.deliveries as d using (message_id) cross join lateral (select m.body::jsonb) as v (b)
+        where m.channel_id = pg_temp.channel('pager') order by 2, d.delivery_id $$,
+    $$ values ('trigger', 'alert', 'Critical: rule 30 (escalated)', 'pending'), ('acknowledge', 'alert', 'Acknowledged: rule 30', 'pending'),
+        ('resolve', 'alert', 'Resolved: rule 30', 'pending'), ('trigger', 'group', 'Critical: rule 30', 'pending'),
+        ('acknowledge', 'group', 'Acknowledged: rule 30', 'pending'), ('resolve', 'group', 'Resolved: rule 30', 'pending') $$,
+    'incidents of a pager are triggered, acknowledged and resolved once each, those of escalations too, each under one key');
+select is_empty($$ select * from monitoring_internal.pager_changes_at(pg_temp.at(91), 24, pg_temp.at(90)) $$, 'and nothing is left to say');
+select is(monitoring_internal.tell_pagers_at(pg_temp.at(91), 24, pg_temp.at(90)), 0, 'nor said again');
+
+-- Mail ----------------------------------------------------------------------------------------------------------------
+update monitoring.notification_channels set configuration = '{"url": "smtp://m.example", "from": "v@example.org", "to": ["a@example.org", "b@example.org"]}'
+where channel_name = 'letters';
+update monitoring.alert_rules set notification_channels = '["letters"]' where rule_name in ('rule 32', 'rule 33');
+delete from monitoring.alerts where id in (pg_temp.alert(32), pg_temp.alert(33));
+select pg_temp.fire(32, 33, 'medium', 30, pg_temp.at(130));
+select results_eq($$ select pg_temp.pass(30, pg_temp.at(130)) $$, $$ values ('first letters 32'), ('first letters 33') $$, 'two mails');
+-- One of the two recipients of the first has it, nobody has the second.
+delete from monitoring.deliveries as d using monitoring.outbox_messages as m
+where m.message_id = d.message_id and m.alert_ids = array[pg_temp.alert(32)] and d.recipient = 'a@example.org';
+insert into monitoring.delivery_attempts (delivery_id, attempt, fence, message_id, tenant_id, destination_id, outcome, finished_at)
+select -1, 1, 1, m.message_id, m.tenant_id, m.destination_id, 'delivered', pg_temp.at(131) from monitoring.outbox_messages as m
+where m.alert_ids = array[pg_temp.alert(32)] and m.channel_id = pg_temp.channel('letters');
+select pg_temp.change(n, 'resolved', 31, pg_temp.at(132)) from generate_series(32, 33) as n;
+select results_eq($$ select pg_temp.pass(31, pg_temp.at(132)) $$, $$ values ('all_resolved letters 32') $$,
+    'E-12: an end is told where one of several recipients has its beginning, and else neither');
+select is((select substring(last.body from E'In-Reply-To: (<[^>]+>)') from monitoring.outbox_messages as last
+        where last.created_at = pg_temp.at(132) and last.channel_id = pg_temp.channel('letters')),
+    (select substring(first.body from E'Message-ID: (<[^>]+>)') from monitoring.outbox_messages as first
+        where first.created_at = pg_temp.at(130) and first.alert_ids = array[pg_temp.alert(32)]),
+    'and answers it');
+
 select * from finish();
 rollback;

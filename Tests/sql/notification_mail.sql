@@ -210,6 +210,13 @@ select results_eq(
 select pg_temp.ack('b@example.org', 421, 'deferred', pg_temp.at(8));
 select is((select s.consecutive_failures from monitoring.destination_states as s inner join monitoring.notification_channels as c on c.id = s.destination_id
     where c.channel_name = 'mail'), 1, 'a server that is closing counts as down');
+select pg_temp.add('nobody''s', 'sms', '{"url": "https://sms.example", "preset": "json"}');
+select pg_temp.test('nobody''s', pg_temp.at(9));
+select results_eq($$ select c.recipient, c.body::jsonb ->> 'to' from monitoring_internal.claim_deliveries_at(pg_temp.id(2), 10, pg_temp.at(10)) as c $$,
+    $$ values (null::text, '{{to}}'::text) $$, 'one for nobody is claimed, so that its end is told');
+select results_eq($$ select r.* from monitoring_internal.render_message('sms', '{"format": "form"}', pg_temp.event('firing'), pg_temp.id(1), null, 'k', null) as r $$,
+    $$ values ('application/x-www-form-urlencoded', '') $$, 'a configuration that says nothing fails nobody');
+select is(monitoring_internal.sms_text('', 1), '', 'nor does an empty text');
 select results_eq(
     $$ select * from monitoring_internal.recipients('{"to": ["a", "b", "a"]}', null) order by 1 $$, $$ values ('a'), ('b') $$, 'whom a channel names');
 select results_eq($$ select * from monitoring_internal.recipients('{"to": ["a"]}', 'c') $$, $$ values ('c') $$, 'or whom a message is for');

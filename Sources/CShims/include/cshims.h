@@ -78,6 +78,13 @@ CURLcode pgvigil_curl_harden(CURL *handle);
 CURLcode pgvigil_curl_callbacks(CURL *handle, pgvigil_curl_sink body, pgvigil_curl_sink header, pgvigil_curl_gate gate,
                                 pgvigil_curl_start start, void *context);
 
+/// Called now and then while a transfer runs; anything but 0 ends it.
+typedef int (*pgvigil_curl_tick)(void *context, curl_off_t, curl_off_t, curl_off_t, curl_off_t);
+
+/// Makes the request a mail of so many bytes for recipients, who must outlive it, on a connection that is not kept.
+CURLcode pgvigil_curl_set_mail(CURL *handle, struct curl_slist *recipients, pgvigil_curl_sink reader,
+                               pgvigil_curl_tick tick, void *context, size_t count);
+
 /// curl_easy_setopt for a number.
 static inline CURLcode pgvigil_curl_set_long(CURL *handle, CURLoption option, long value) {
     return curl_easy_setopt(handle, option, value);

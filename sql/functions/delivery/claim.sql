@@ -81,9 +81,8 @@ begin
         and message.message_id = delivery.message_id and message.created_at = delivery.message_created_at
     returning delivery.delivery_id, delivery.fence, delivery.attempt,
         'msg_' || replace(message.message_id::text, '-', ''), message.event_type, message.content_type,
-        case when channel.channel_type = 'sms' then monitoring_internal.address_sms(
-            message.body, message.content_type, coalesce(delivery.recipient, message.recipient))
-            else message.body end,
+        coalesce(case when channel.channel_type = 'sms' then monitoring_internal.address_sms(
+            message.body, message.content_type, coalesce(delivery.recipient, message.recipient)) end, message.body),
         delivery.destination_id, coalesce(channel.channel_type, 'webhook'),
         coalesce(delivery.recipient, message.recipient),
         case when endpoint.id is not null then endpoint.webhook_url else request.url end,

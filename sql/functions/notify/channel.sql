@@ -92,7 +92,7 @@ create or replace function monitoring_internal.render_message(
     p_channel_type text, p_configuration jsonb, p_event jsonb, p_message_id uuid, p_previous_id uuid, p_key text,
     p_recipient text)
 returns table (content_type text, body text)
-language sql immutable parallel safe
+language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
     select 'message/rfc822', monitoring_internal.render_mail(

@@ -173,7 +173,7 @@ comment on function monitoring_internal.mail_html(jsonb) is 'An event as the HTM
 create or replace function monitoring_internal.render_mail(
     p_event jsonb, p_configuration jsonb, p_message_id uuid, p_previous_id uuid, p_key text, p_recipient text)
 returns text
-language sql immutable parallel safe
+language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
     with sent as (

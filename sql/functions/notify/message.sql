@@ -54,7 +54,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_strip_nulls(jsonb_build_object(
         'id', p_alert.id, 'rule', p_alert.rule_name, 'title', p_alert.alert_title, 'message', p_alert.alert_message,
-        'severity', p_alert.severity, 'status', p_alert.status, 'labels', p_alert.labels,
+        'severity', p_alert.severity, 'max_severity', nullif(p_alert.max_severity, p_alert.severity),
+        'status', p_alert.status, 'labels', p_alert.labels,
         'metric', p_alert.metric_name, 'value', p_alert.last_value, 'trigger_value', p_alert.trigger_value,
         'threshold', p_alert.threshold_value, 'started_at', monitoring_internal.iso_time(p_alert.first_breach_at),
         'triggered_at', monitoring_internal.iso_time(p_alert.triggered_at),

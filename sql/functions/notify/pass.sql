@@ -171,6 +171,7 @@ begin
     if cardinality(v_sends) > 0 then
         v_written := monitoring_internal.send_notifications_at(p_now, p_pass_id, v_sends);
     end if;
+    v_written := v_written + monitoring_internal.tell_pagers_at(p_now, p_pass_id, v_since);
     perform monitoring_internal.tidy_groups_at(
         p_now, case when v_is_late then p_now - interval '1 day' else v_since end, v_sends);
     return v_written;

@@ -21,7 +21,8 @@ as $$
     select concat(
         case
             when p_event #>> '{data,reason}' = 'rate_limit' then 'Held back until now: '
-            when p_event #>> '{data,status}' = 'resolved' then 'Resolved: '
+            when p_event #>> '{data,status}' in ('resolved', 'acknowledged')
+                then initcap(p_event #>> '{data,status}') || ': '
             else initcap(p_event #>> '{data,severity}') || ': '
         end,
         coalesce(p_event #>> '{data,alerts,0,title}', p_event ->> 'type'),
@@ -109,7 +110,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_strip_nulls(jsonb_build_object(
         'routing_key', '{{secret}}',
-        'event_action', case when p_event #>> '{data,status}' = 'resolved' then 'resolve' else 'trigger' end,
+        'event_action', case p_event #>> '{data,status}'
+            when 'resolved' then 'resolve' when 'acknowledged' then 'acknowledge' else 'trigger' end,
         'dedup_key', left(p_key, 255),
         'client', 'pgvigil',
         'payload', jsonb_build_object(
@@ -135,23 +137,38 @@ $$;
 comment on function monitoring_internal.render_pagerduty(jsonb, text) is
     'An event as PagerDuty''s Events API v2 takes it; the service puts the routing key in the place of {{secret}}.';
 
--- Alertmanager v2: the alerts one by one, known by their labels.
+-- Alertmanager v2: the alerts one by one, known by their labels. What fires is said to last a week, since Alertmanager
+-- takes it for over after minutes otherwise. The highest severity is a label, so that one that falls stays the same
+-- alert; where it rises, the alert of the severity before ends.
 create or replace function monitoring_internal.render_alertmanager(p_event jsonb)
 returns jsonb
-language sql immutable parallel safe
+language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
         'labels', (
             select coalesce(jsonb_object_agg(regexp_replace(label.key, '[^a-zA-Z0-9_]', '_', 'g'), label.value), '{}')
             from jsonb_each_text(alert.facts -> 'labels') as label)
-            || jsonb_build_object('alertname', alert.facts ->> 'rule', 'severity', alert.facts ->> 'severity',
+            || jsonb_build_object('alertname', alert.facts ->> 'rule', 'severity', known.severity,
                 'tenant', p_event #>> '{data,tenant}'),
         'annotations', jsonb_build_object('summary', alert.facts ->> 'title', 'description', alert.facts ->> 'message',
             'runbook_url', alert.facts ->> 'runbook_url'),
-        'startsAt', alert.facts ->> 'started_at', 'endsAt', alert.facts ->> 'resolved_at',
-        'generatorURL', alert.facts ->> 'link')) order by alert.place), '[]')
-    from jsonb_array_elements(coalesce(p_event #> '{data,alerts}', '[]')) with ordinality as alert (facts, place);
+        'startsAt', alert.facts ->> 'started_at',
+        'endsAt', case when not known.is_own then p_event ->> 'timestamp'
+            else coalesce(alert.facts ->> 'resolved_at', monitoring_internal.iso_time(
+                (p_event ->> 'timestamp')::timestamptz + interval '7 days')) end,
+        'generatorURL', alert.facts ->> 'link')) order by alert.place, known.is_own desc, known.level), '[]')
+    from jsonb_array_elements(coalesce(p_event #> '{data,alerts}', '[]')) with ordinality as alert (facts, place)
+    cross join lateral (
+        select coalesce(alert.facts ->> 'max_severity', alert.facts ->> 'severity') as severity) as own
+    cross join lateral (
+        select own.severity, 0::bigint as level, true as is_own
+        union all
+        select lower.severity, lower.level, false
+        from unnest(array['low', 'medium', 'high', 'critical']) with ordinality as lower (severity, level)
+        where p_event #>> '{data,reason}' in ('severity_raised', 'rate_limit')
+            and lower.level < array_position(array['low', 'medium', 'high', 'critical'], own.severity)
+    ) as known;
 $$;
 
 comment on function monitoring_internal.render_alertmanager(jsonb) is
@@ -160,7 +177,7 @@ comment on function monitoring_internal.render_alertmanager(jsonb) is
 -- An event as a channel wants it; webhooks get the event itself.
 create or replace function monitoring_internal.render_notification(p_channel_type text, p_event jsonb, p_key text)
 returns jsonb
-language sql immutable parallel safe
+language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
     select case p_channel_type

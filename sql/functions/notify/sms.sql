@@ -47,7 +47,8 @@ as $$
         from sign
         cross join (select bool_and(other.gsm_units is not null) as is_gsm from sign as other) as alphabet
     )
-    select case when max(counted.units) <= max(counted.room) then string_agg(counted.text, '' order by counted.place)
+    select case when count(*) = 0 then ''
+        when max(counted.units) <= max(counted.room) then string_agg(counted.text, '' order by counted.place)
         else rtrim(string_agg(counted.text, '' order by counted.place)
             filter (where counted.units <= counted.room - 3)) || '...' end
     from counted;
@@ -96,14 +97,15 @@ as $$
         select told.settings, told.settings ->> 'from' as sender, 'msg_' || replace(p_message_id::text, '-', '') as id
         from (select monitoring_internal.sms_settings(p_configuration) as settings) as told
     )
-    select 'application/x-www-form-urlencoded', (
+    -- A body that says nothing is a message still: what raised it must not fail for it.
+    select 'application/x-www-form-urlencoded', coalesce((
         select string_agg(monitoring_internal.percent_encode(field.key) || '=' || (
             select string_agg(
                 monitoring_internal.percent_encode(replace(replace(replace(
                     piece.text, '{{from}}', coalesce(setting.sender, '')), '{{id}}', setting.id),
                     '{{text}}', p_text)), '{{to}}' order by piece.place)
             from string_to_table(field.value, '{{to}}') with ordinality as piece (text, place)), '&' order by field.key)
-        from jsonb_each_text(setting.settings -> 'body') as field)
+        from jsonb_each_text(setting.settings -> 'body') as field), '')
     from setting
     where setting.settings ->> 'format' = 'form'
     union all

@@ -47,7 +47,8 @@ class Handler:
 
 def authenticate(server, session, envelope, mechanism, data):
     known = isinstance(data, LoginPassword) and (data.login, data.password) == (user.encode(), password.encode())
-    return AuthResult(success=known)
+    # One that it does not call handled is answered by aiosmtpd itself.
+    return AuthResult(success=known, handled=known)
 
 
 async def main():

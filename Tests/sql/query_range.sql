@@ -89,6 +89,7 @@ returns text language sql as $$
         using (tenant_id, labels, bucket_at)
     where a.value is null or e.value is null
         or abs(a.value - e.value) > case when p_aggregate ~ '^p|^q' then 0.01 * abs(e.value) + 1e-9
+            when p_aggregate = 'stddev' then 1e-4 -- By sums of squares: some sixteen digits of the greatest one.
             else 1e-9 * greatest(abs(e.value), 1) end
 $$;
 

@@ -68,3 +68,11 @@ select format('hours: %s rows, %s bytes a row, %s with the index, %s entries a s
     (select round(avg(cardinality(sketch)), 1) from monitoring.rollups_1d where sketch is not null))
 from (select tableoid::regclass as partition, count(*) as n from monitoring.rollups_1h group by 1) as hours,
     (select tableoid::regclass as partition, count(*) as n from monitoring.rollups_1d group by 1) as days;
+
+-- All four levels, minute by minute.
+update monitoring.metric_families set retention_class = 'high_resolution' where name like 'bench\_%';
+call bench.measure(:hours, :hours + 1);
+analyze monitoring.samples;
+call bench.refresh('', bench.at(:hours + 57.5 / 60));
+call bench.refresh('all levels: a minute', bench.at(:hours + 58.5 / 60));
+call bench.refresh('all levels: the minute that ends an hour', bench.at(:hours + 60.5 / 60));

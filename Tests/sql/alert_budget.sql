@@ -152,6 +152,20 @@ select monitoring_internal.evaluate_alerts_at(pg_temp.at(74)) \g /dev/null
 set local statement_timeout = 0;
 select is(pg_temp.evaluated(74), 'rule 1, rule 2, rule 3, rule 4, rule 5, rule 6', 'a rule whose binding does not end stops no other');
 select is(pg_temp.apart() || ': ' || pg_temp.bound(), 'rule 5: rule 1, rule 2, rule 3, rule 4, rule 6', 'it is alone, and not bound');
+delete from slow;
+
+-- A storm -------------------------------------------------------------------------------------------------------------------
+delete from monitoring.alert_rules;
+select monitoring_internal.ingest_samples_at(
+    array_agg('crowd'::text), array_agg(jsonb_build_object('host', no::text)), array_agg(95.0::double precision),
+    array_agg(pg_temp.at(100) - minute * interval '1 minute'), monitoring.system_tenant_id(), pg_temp.at(100))
+from generate_series(1, 5000) as host (no), generate_series(0, 1) as minute;
+select monitoring.create_alert_rule('{"rule_name": "crowd", "metric_name": "crowd", "aggregate": "last", "comparison_operator": "gt",
+    "critical_threshold": 90, "evaluation_window": "5 minutes", "evaluation_interval": "1 minute", "max_instances": 100}');
+select is(monitoring_internal.evaluate_alerts_at(pg_temp.at(100)), 1, 'five thousand label sets that breach at once raise one alert');
+select is((select count(*) from monitoring.alert_conditions join monitoring.alert_rules using (rule_no) where rule_name = 'crowd'), 1::bigint,
+    'and leave one row behind');
+select is((select (storm_count, is_storm)::text from monitoring.alerts where rule_name = 'crowd'), '(5000,t)', 'with their number');
 -- (statement_age, is_time_up, part_slow_rules, part_unbound_rules, try_alert_rules_at, evaluate_apart_rules_at)
 
 select * from finish();

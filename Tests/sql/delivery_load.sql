@@ -138,7 +138,7 @@ select results_eq($$ select count(*), count(distinct c.delivery_id) from claimed
     'all that waited arrives, each once');
 select is((select count(*) from (
         select c.delivery_id < lag(c.delivery_id) over (partition by c.n % 500 order by c.claimed_at, c.delivery_id) as is_late from claimed as c) as c
-    where c.is_late), 0::bigint, 'in the order of each key');
+    where c.is_late), 0::bigint, 'E-05: in the order of each key');
 
 -- One of fifty is slow ----------------------------------------------------------------------------------------------------
 truncate claimed;

@@ -93,10 +93,12 @@ package final class DeliveryService: Service {
 
     private func work(_ group: inout DiscardingTaskGroup) async {
         var backoff = Backoff()
+        var hasFailed = false
         while !Task.isCancelled {
             do throws(PostgresError) {
                 let store = try await connected(&group)
-                try await report(to: store)
+                // By itself after a failure: a claim that fails must not take the report with it.
+                if hasFailed || shutdown.isRequested { try await report(to: store) }
                 guard !shutdown.isRequested else {
                     guard isBusy else { return try await store.release() }
                     await wakeup.wait(upTo: Self.longestSleep, clock: clock)
@@ -105,9 +107,11 @@ package final class DeliveryService: Service {
                 try await heartbeats.turn(store, &group) { self.wakeup.signal() }
                 let pause = try await turn(store, &group)
                 backoff.reset()
+                hasFailed = false
                 if let pause { await wakeup.wait(upTo: pause, clock: clock) }
             } catch {
                 guard error.kind != .cancelled else { return }
+                hasFailed = true
                 let pause = backoff.next()
                 log.warning(
                     "delivery_interrupted", ["error": error.description, "sqlstate": error.sqlState ?? ""])
@@ -119,16 +123,24 @@ package final class DeliveryService: Service {
         }
     }
 
-    /// Claims what there is room for and sends it off; how long to sleep then, nil when there may be more.
+    /// Reports what has ended, claims what there is room for and sends it off; how long to sleep then, nil when there may
+    /// be more.
     private func turn(
         _ store: DeliveryStore, _ group: inout DiscardingTaskGroup
     ) async throws(PostgresError) -> Duration? {
-        let room = settings.inFlight - state.withLock { $0.onTheWay + $0.outcomes.count }
-        guard room > 0 else { return Self.longestSleep }
-        let claims = try await store.claim(room)
+        let (outcomes, room) = state.withLock { ($0.outcomes, settings.inFlight - $0.onTheWay - $0.outcomes.count) }
+        guard room + outcomes.count > 0 else { return Self.longestSleep }
+        let claims: [ClaimedDelivery]
+        if outcomes.isEmpty {
+            claims = try await store.claim(room)
+        } else {
+            let taken: Int
+            (taken, claims) = try await store.acknowledge(outcomes, claiming: room + outcomes.count)
+            settle(outcomes.count, taken)
+        }
         state.withLock { $0.onTheWay += claims.count }
         for claim in claims { group.addTask { await self.deliver(claim) } }
-        guard claims.count < room else { return nil }
+        guard claims.count < room + outcomes.count else { return nil }
         // What was sent off mostly ends soon and wakes us; only who has nothing to send needs to ask for how long.
         guard claims.isEmpty else { return Self.nap }
         let delay = try await store.delayUntilNext() ?? Self.longestSleep
@@ -176,11 +188,13 @@ package final class DeliveryService: Service {
     private func report(to store: DeliveryStore) async throws(PostgresError) {
         let outcomes = state.withLock { $0.outcomes }
         guard !outcomes.isEmpty else { return }
-        let taken = try await store.acknowledge(outcomes)
-        state.withLock { $0.outcomes.removeFirst(outcomes.count) }
-        if taken < outcomes.count {
-            log.warning("delivery_leases_lost", ["count": String(outcomes.count - taken)])
-        }
+        settle(outcomes.count, try await store.acknowledge(outcomes))
+    }
+
+    /// So many of the ends that waited were reported, and so many of them were taken.
+    private func settle(_ reported: Int, _ taken: Int) {
+        state.withLock { $0.outcomes.removeFirst(reported) }
+        if taken < reported { log.warning("delivery_leases_lost", ["count": String(reported - taken)]) }
     }
 
     private var isBusy: Bool { state.withLock { $0.onTheWay > 0 || !$0.outcomes.isEmpty } }

@@ -11,30 +11,60 @@ struct DeliveryStore: Sendable {
     let instanceID: String
 
     /// Leases up to `count` messages that are due.
+    ///
+    /// Its commit is not waited for: of a lease that a crash of the server undoes, the message is sent again, as it is of
+    /// one whose report did not get through.
     func claim(_ count: Int) async throws(PostgresError) -> [ClaimedDelivery] {
-        let rows = try await call(
-            "select * from monitoring_internal.claim_deliveries($1::uuid, $2::integer)", [instanceID, String(count)])
-        var claims: [ClaimedDelivery] = []
-        for row in rows { claims.append(try ClaimedDelivery(row: row)) }
-        return claims
+        try await Self.claims(
+            in: call(
+                """
+                select claim.*
+                from (select set_config('synchronous_commit', 'off', true) as mode offset 0) as setting
+                cross join lateral monitoring_internal.claim_deliveries(
+                    $1::uuid, case when setting.mode = 'off' then $2::integer end) as claim
+                """, [instanceID, String(count)]))
     }
 
     /// Reports how attempts ended; returns how many of them the store took, the others having lost their lease.
     func acknowledge(_ outcomes: [DeliveryOutcome]) async throws(PostgresError) -> Int {
-        try await call(
+        try await call("select \(Self.report) as taken", reportParameters(outcomes)).single()
+            .decode("taken", as: Int.self)
+    }
+
+    /// Both in one transaction, which the disk has to confirm once.
+    func acknowledge(
+        _ outcomes: [DeliveryOutcome], claiming count: Int
+    ) async throws(PostgresError) -> (taken: Int, claims: [ClaimedDelivery]) {
+        let rows = try await call(
             """
-            select monitoring_internal.ack_deliveries(
-                $1::uuid, $2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::float8[])
-                as taken
-            """,
-            [
-                instanceID, ArrayText.text(outcomes.map { String($0.id) }),
-                ArrayText.text(outcomes.map { String($0.fence) }),
-                ArrayText.text(outcomes.map { $0.status.map { String($0) } }),
-                ArrayText.text(outcomes.map(\.errorClass)), ArrayText.text(outcomes.map(\.retryAfter)),
-                ArrayText.text(outcomes.map(\.response)), ArrayText.text(outcomes.map { String($0.seconds) }),
-            ]
-        ).single().decode("taken", as: Int.self)
+            select report.taken, claim.*
+            from (select \(Self.report) as taken offset 0) as report
+            left join lateral monitoring_internal.claim_deliveries(
+                $1::uuid, case when report.taken >= 0 then $9::integer end) as claim on true
+            """, reportParameters(outcomes) + [String(count)])
+        let taken = try rows.first?.decode("taken", as: Int.self) ?? 0
+        return (taken, try Self.claims(in: rows))
+    }
+
+    private static let report = """
+        monitoring_internal.ack_deliveries(
+            $1::uuid, $2::bigint[], $3::bigint[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::float8[])
+        """
+
+    private func reportParameters(_ outcomes: [DeliveryOutcome]) -> [String?] {
+        [
+            instanceID, ArrayText.text(outcomes.map { String($0.id) }),
+            ArrayText.text(outcomes.map { String($0.fence) }),
+            ArrayText.text(outcomes.map { $0.status.map { String($0) } }),
+            ArrayText.text(outcomes.map(\.errorClass)), ArrayText.text(outcomes.map(\.retryAfter)),
+            ArrayText.text(outcomes.map(\.response)), ArrayText.text(outcomes.map { String($0.seconds) }),
+        ]
+    }
+
+    private static func claims(in rows: PostgresRows) throws(PostgresError) -> [ClaimedDelivery] {
+        var claims: [ClaimedDelivery] = []
+        for row in rows where row["delivery_id"] != nil { claims.append(try ClaimedDelivery(row: row)) }
+        return claims
     }
 
     /// How long until something is due; nil when nothing waits.

@@ -51,6 +51,26 @@ import Testing
         }
     }
 
+    @Test("requests that hang at a host do not hold up another to the same host, as two receivers in one chat")
+    func sharedHost() async throws {
+        let sender = try Self.sender()
+        try await HostileServer.with { exchange in
+            while let request = exchange.request(), !request.contains("/hang") {
+                exchange.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            }
+            _ = exchange.request()
+        } _: { server in
+            let hanging = HTTPRequest(url: "http://127.0.0.1:\(server.port)/hang", timeout: .seconds(60))
+            try await withThrowingTaskGroup(of: HTTPFailure?.self) { group in
+                for _ in 0..<40 { group.addTask { await Self.failure(sender, hanging) } }
+                while server.seen.withLock({ $0.count < 16 }) { try await Task.sleep(for: .milliseconds(5)) }
+                #expect(try await sender.send(HTTPRequest(url: server.url, timeout: .seconds(30))).status == 200)
+                group.cancelAll()
+                for try await failure in group { #expect(failure?.kind == .cancelled) }
+            }
+        }
+    }
+
     @Test("a name is judged by the address that is dialled for it, each time it is dialled")
     func rebinding() async throws {
         let sender = try Self.sender(["127.0.0.1/32"])

@@ -12,8 +12,10 @@ package final class HTTPSender: Sendable {
         package var policy: AddressPolicy
         /// Connections open at once, over all receivers; further requests wait within their time.
         package var maxConnections: Int
-        /// Connections open at once to one host. The store bounds what is on its way to each receiver; several may share a
-        /// host, as all that are in one chat do, and one that hangs must not hold up the others.
+        /// Connections open at once to one host.
+        ///
+        /// The store bounds what is on its way to each receiver; several may share a host, as all that are in one chat do,
+        /// and one that hangs must not hold up the others.
         package var maxConnectionsPerHost: Int
         /// A file of certificates to trust instead of the system's.
         package var caFile: String?

@@ -248,6 +248,13 @@ select is(
     'a late sample sent again');
 select is((select count(*) from monitoring_internal.late_ranges), 0::bigint, 'has nothing built again');
 
+insert into made select monitoring.rebuild_rollups('-infinity', 'infinity');
+select results_eq(
+    $$ select min(from_at), max(until_at), count(distinct from_at) from monitoring_internal.late_ranges $$,
+    $$ values ('2026-04-27 00:00Z'::timestamptz, '2026-06-01 06:00Z'::timestamptz, 36::bigint) $$,
+    'everything is what there is, day by day');
+delete from monitoring_internal.late_ranges;
+
 -- what is dropped meanwhile -------------------------------------------------------------------------
 select results_eq(
     $$ select table_name, covered_until from monitoring.partition_holds where name = 'rollups' order by 1 $$,

@@ -65,21 +65,29 @@ $$;
 comment on function monitoring_internal.note_late_samples(integer[], timestamptz[]) is
     'Notes in late_ranges what samples changed in buckets that are closed; returns how many ranges.';
 
--- Have the rollups of a span built again from what is stored, by the next refresh_rollups(), for people.
--- Rows whose samples are gone meanwhile stay as they are. Returns how many series have any.
+-- Have the rollups of a span built again from what is stored, by the next refresh_rollups(), for people: of the part of
+-- it that has samples and is closed. Rows whose samples are gone stay as they are. Returns how many series have any.
 create or replace function monitoring.rebuild_rollups(from_at timestamptz, until_at timestamptz)
 returns bigint
 language sql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    with noted as (
+    with span as (
+        select least(rebuild_rollups.until_at, closing.closing_until) as until_at,
+            greatest(rebuild_rollups.from_at, coalesce(oldest.bound_at, 'infinity')) as from_at
+        from monitoring_internal.rollup_closing as closing
+        cross join monitoring_internal.next_row_bound(
+            array['monitoring.samples', 'monitoring.sample_blocks'], '-infinity') as oldest (bound_at)
+    ),
+    noted as (
         insert into monitoring_internal.late_ranges (series_id, from_at, until_at)
-        select level.series_id, day.start_at,
-            least(rebuild_rollups.until_at, day.start_at + interval '24 hours')
-        from monitoring_internal.series_levels as level
+        select level.series_id, greatest(span.from_at, day.start_at),
+            least(span.until_at, day.start_at + interval '24 hours')
+        from span
         cross join generate_series(
-            rebuild_rollups.from_at, rebuild_rollups.until_at - interval '1 microsecond', interval '24 hours'
-        ) as day (start_at)
+            date_bin('24 hours', span.from_at, '1970-01-01 00:00Z'), span.until_at - interval '1 microsecond',
+            interval '24 hours') as day (start_at)
+        cross join monitoring_internal.series_levels as level
         where level.source = 'samples'
         returning series_id
     )

@@ -19,8 +19,10 @@ begin
         coalesce(channel.webhook_endpoint_id, channel.id), send.recipient,
         concat_ws('/', coalesce(send.group_id::text, key.name), channel.id, send.sequence, send.reason,
             send.recipient, send.detail ->> 'step', send.detail ->> 'loop'),
-        coalesce('group/' || send.group_id, key.name), send.told || send.resolved, rendered.content_type,
-        rendered.body
+        coalesce('group/' || send.group_id, key.name), send.told || send.resolved,
+        coalesce(rendered.content_type, 'application/json'),
+        coalesce(rendered.body, monitoring_internal.render_notification(
+            channel.channel_type, event.body, coalesce('group/' || send.group_id, key.name))::text)
     from monitoring_internal.event_bodies_at(p_now, p_sends) as event
     inner join unnest(p_sends) as send using (message_id)
     inner join monitoring.notification_channels as channel on channel.id = send.channel_id
@@ -30,9 +32,15 @@ begin
             else 'alert/' || send.told[1] end as name
     ) as key
     left join monitoring.notification_log as log on log.group_id = send.group_id and log.channel_id = send.channel_id
-    cross join lateral monitoring_internal.render_message(
-        channel.channel_type, channel.configuration, event.body, send.message_id, log.last_message_id,
-        coalesce('group/' || send.group_id, key.name), send.recipient) as rendered
+    -- Storms are told by webhooks and chat: what mails need is not asked for there, which the limit keeps apart.
+    left join lateral (
+        select message.content_type, message.body
+        from monitoring_internal.render_message(
+            channel.channel_type, channel.configuration, event.body, send.message_id, log.last_message_id,
+            coalesce('group/' || send.group_id, key.name), send.recipient) as message
+        where channel.channel_type in ('email', 'sms')
+        limit 1
+    ) as rendered on true
     order by event.severity <> 'critical', send.channel_id, send.group_id;
     get diagnostics v_written = row_count;
     if not monitoring_internal.is_replay() then

@@ -221,3 +221,15 @@ create or replace trigger webhook_endpoints_audit_delete
     execute function monitoring_internal.audit_gone(
         'webhook_endpoint', 'id',
         'total_calls,successful_calls,failed_calls,last_success_at,last_failure_at');
+
+create or replace trigger heartbeats_audit_insert
+    after insert on monitoring.heartbeats
+    referencing new table as later_rows for each statement
+    execute function monitoring_internal.audit_made('heartbeat', 'heartbeat_id', 'fence,sent_total,failed_total');
+create or replace trigger heartbeats_audit_update
+    after update of name, sealed_url, method, every, is_active on monitoring.heartbeats for each row
+    execute function monitoring_internal.audit_row('heartbeat', 'heartbeat_id');
+create or replace trigger heartbeats_audit_delete
+    after delete on monitoring.heartbeats
+    referencing old table as former_rows for each statement
+    execute function monitoring_internal.audit_gone('heartbeat', 'heartbeat_id');

@@ -45,9 +45,9 @@ create or replace trigger systems_audit_insert
     referencing new table as later_rows for each statement
     execute function monitoring_internal.audit_made('system', 'system_id', 'last_seen');
 create or replace trigger systems_audit_update
-    after update on monitoring.systems
-    referencing old table as former_rows new table as later_rows for each statement
-    execute function monitoring_internal.audit_changed('system', 'system_id', 'last_seen');
+    after update of hostname, cpu_cores, ram_total_gb, gpu_model, location, status, tenant_id
+    on monitoring.systems for each row
+    execute function monitoring_internal.audit_row('system', 'system_id', 'last_seen');
 create or replace trigger systems_audit_delete
     after delete on monitoring.systems
     referencing old table as former_rows for each statement

@@ -79,6 +79,17 @@ select results_eq(
             monitoring_internal.render_notification('teams', body, 'k') as t,
             monitoring_internal.render_notification('pagerduty', body, repeat('k', 400)) as p) as r $$,
     $$ values (true, true, true, true, true, true, true) $$, 'no receiver gets more than it takes');
+-- As many as notify.max_alerts can be, in the longest signs there are.
+create temporary table longest as
+select jsonb_set(e.body, '{data,alerts}', (
+    select jsonb_agg(e.body #> '{data,alerts,0}' || jsonb_build_object('n', g.n, 'title', repeat('🚨', 1000), 'message', repeat('"', 1000)))
+    from generate_series(1, 1000) as g (n))) as body
+from event as e where e.name = 'firing';
+select results_eq(
+    $$ select octet_length(monitoring_internal.render_notification('teams', body, 'k')::text) < 28000,
+        octet_length(monitoring_internal.render_notification('pagerduty', body, 'k')::text) < 512000,
+        octet_length(monitoring_internal.render_notification('slack', body, 'k')::text) < 40000 from longest $$,
+    $$ values (true, true, true) $$, 'nor of a storm in pictures');
 select is(monitoring_internal.shorten('abcdef', 4), 'abc…', 'what is cut says so');
 select is(monitoring_internal.render_slack('{"type": "pgvigil.test"}') ->> 'text', 'pgvigil.test', 'an event without alerts is shown by its type');
 

@@ -190,7 +190,10 @@ grant execute on function
         smallint, integer, double precision, double precision, integer, bigint, integer[], bigint[], varbit, integer[],
         double precision[]) to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
-grant select on monitoring.packed_periods to
+grant execute on function
+    monitoring_internal.packed_sizes(), monitoring_internal.block_bytes(monitoring.sample_blocks) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
+grant select on monitoring.packed_periods, monitoring.packing_status, monitoring.packing_statistics to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 
 

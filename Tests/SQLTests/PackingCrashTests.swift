@@ -17,7 +17,7 @@ import Testing
         create table public.given (n text, sampled_at timestamptz, value double precision, primary key (n, sampled_at));
         create function public.take(p_given public.given[]) returns bigint language sql as $$
             insert into public.given select * from unnest(p_given) on conflict do nothing;
-            select (monitoring_internal.ingest_samples_at(array_agg('kept'), array_agg(jsonb_build_object('n', n)),
+            select (monitoring_internal.ingest_samples_at(array_agg('kept'::text), array_agg(jsonb_build_object('n', n)),
                 array_agg(value), array_agg(sampled_at), null, '2026-03-06')).accepted
             from unnest(p_given);
         $$;
@@ -74,7 +74,7 @@ import Testing
                 let differences = try await admin.query("select number from public.differences").scalar
                 #expect(differences == "0", "seed \(seed), round \(round)")
             }
-            try await admin.execute("call monitoring_internal.pack_samples_at('2026-03-01')")
+            try await admin.execute("call monitoring_internal.pack_samples_at('2026-03-01 00:00Z')")
             let state = try await admin.query(
                 """
                 select packed_until = '2026-02-27' and packed_until = closed_until,
@@ -84,9 +84,10 @@ import Testing
                 from monitoring_internal.packing_state
                 """)
             #expect((0..<3).map { state[0][$0] } == ["t", "0", "t"], "seed \(seed): the next run ends what was begun")
+            try await admin.execute("call monitoring_internal.pack_samples_at('2026-03-01 12:00Z')")
             try await admin.execute("call monitoring_internal.maintain_partitions_at('2026-03-02')")
             let left = try await admin.query(
-                "select count(*) from monitoring.samples where sampled_at < '2026-02-26'")
+                "select count(*) from monitoring.samples where sampled_at < '2026-02-27'")
             #expect(left.scalar == "0", "what is packed is dropped after its grace")
             #expect(try await admin.query("select number from public.differences").scalar == "0")
             await admin.close()

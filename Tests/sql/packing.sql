@@ -96,6 +96,8 @@ cross join lateral (
 ) as at (n, sampled_at);
 select monitoring.set_setting('store.max_past', '3000days');
 update monitoring.partition_policies set retention = null where table_name = 'monitoring.samples';
+select is(monitoring_internal.create_partitions_at('monitoring.samples', '2026-03-01', '2026-03-06 12:00Z', '2026-03-01'), 6,
+    'six days of samples');
 select is((monitoring_internal.ingest_samples_at(array_agg(name), array_agg(labels), array_agg(value),
     array_agg(sampled_at), null, '2026-03-05')).accepted, 2004::bigint, 'four series of three and a half days')
 from given;
@@ -177,6 +179,10 @@ select is(
     (select released_until from monitoring.partition_policies where table_name = 'monitoring.samples'),
     '2026-03-03 00:00Z'::timestamptz, 'as far as the blocks count');
 
+-- a later day, so that the third grows old
+select is((monitoring_internal.ingest_samples_at('{other}', '{"{}"}', '{1}', '{2026-03-06 12:00Z}', null,
+    '2026-03-06 12:00Z')).accepted, 1::bigint, 'time goes on');
+
 -- step by step --------------------------------------------------------------------------------------------------------
 select is(monitoring_internal.close_day_at('2026-03-05 23:00Z'), false, 'a day is not closed before its time');
 select is(monitoring_internal.close_day_at('2026-03-06 00:00Z'), true, 'and then it is');
@@ -221,6 +227,8 @@ select is(
     monitoring_internal.store_time_vector('2026-03-04', array['2026-03-04 01:00Z'::timestamptz]),
     monitoring_internal.store_time_vector('2026-03-04', array['2026-03-04 01:00Z'::timestamptz]),
     'a list of times is stored once');
+select ok(monitoring_internal.is_rising('{2026-01-01,2026-01-02}') and not monitoring_internal.is_rising('{2026-01-02,2026-01-01}'),
+    'is_rising tells times that are out of order, which are sorted');
 
 -- ways to read --------------------------------------------------------------------------------------------------------
 update monitoring_internal.packing_state set closed_until = packed_until;
@@ -258,6 +266,13 @@ select is_empty(
         ) as found using (number, sampled_at)
         where wanted.value is distinct from found.value $$,
     'row 31: three hundred spans by chance read the same, raw, packed and mixed');
+
+-- what it saves ------------------------------------------------------------------------------------------------------
+select cmp_ok((select min(ratio) from monitoring.packing_status where period_at < '2026-03-03'), '>=', 4.0,
+    'P-15: a packed day takes a quarter of the bytes at most, measured (packed_sizes, block_bytes)');
+select is(
+    (select sum(samples) from monitoring.packing_statistics where metric like 'pack_%'),
+    (select count(*)::numeric from given where sampled_at < '2026-03-04'), 'by metric, each sample is counted');
 
 -- the newest ----------------------------------------------------------------------------------------------------------
 select is((select count(*) from monitoring.latest_samples where metric like 'pack_%'), 0::bigint,

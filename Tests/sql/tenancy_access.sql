@@ -27,6 +27,11 @@ begin
             array['app_requests_total', 'app_requests_total', 'not a name', 'app_latency_seconds'],
             array['{"host": "one"}', '{"host": "two"}', '{}', '{"asset_id": "one"}']::jsonb[],
             array[1.0, 2.0, 3.0, 4.0], array[now(), now(), now(), now()], v_tenant_id);
+        perform monitoring_internal.store_block('2020-01-01 00:00Z', monitoring_internal.store_time_vector(
+            '2020-01-01 00:00Z', '{2020-01-01 01:00Z}'), series.series_id, '{1}')
+        from monitoring.series as series where series.tenant_id = v_tenant_id;
+        update monitoring_internal.packing_state
+        set closed_until = '2020-01-02 00:00Z', packed_until = '2020-01-02 00:00Z';
         insert into monitoring.kpi_definitions (name, tenant_id, category, query)
         values ('seeded', v_tenant_id, 'orders', 'select 1');
         perform monitoring.collect_business_metrics(v_tenant_id);

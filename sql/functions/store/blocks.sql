@@ -86,9 +86,10 @@ declare
     v_most constant double precision := greatest(abs(p_min), abs(p_max));
     v_divisor double precision;
 begin
+    -- Unnested in the list of a select, an array is not copied first: a value that does not fit ends the search.
     -- Sizes are mostly of whole pages. Smaller values are not divided: what is least might come out as no number.
     if not exists (
-        select from unnest(p_values) as item (value)
+        select from (select unnest(p_values) as value) as item
         where item.value <> 0 and (abs(item.value) < 8192 or round(item.value / 8192) * 8192 <> item.value))
         and v_most < 1e18
     then
@@ -98,18 +99,20 @@ begin
     foreach v_divisor in array '{1,10,100,1e3,1e4,1e5,1e6,1e7,1e8,1e9}'::double precision[] loop
         exit when v_most >= 1e18 / v_divisor;
         if not exists (
-            select from unnest(p_values) as item (value)
+            select from (select unnest(p_values) as value) as item
             where round(item.value * v_divisor) / v_divisor <> item.value)
         then
             return v_divisor;
         end if;
     end loop;
     -- All 53 bits of the least value are whole then, and the greatest stays within 61.
-    select min(abs(item.value)) into v_divisor from unnest(p_values) as item (value) where item.value <> 0;
+    select min(abs(item.value)) into v_divisor
+    from (select unnest(p_values) as value) as item
+    where item.value <> 0;
     if v_divisor between 1e-250 and 1e250 and v_most < 250 * v_divisor then
         v_divisor := power(2::double precision, 53 - ceil(ln(v_divisor) / ln(2::double precision)));
         if not exists (
-            select from unnest(p_values) as item (value)
+            select from (select unnest(p_values) as value) as item
             where abs(item.value * v_divisor) >= 2e18 or round(item.value * v_divisor) / v_divisor <> item.value)
         then
             return v_divisor;

@@ -16,7 +16,7 @@ begin
     select packed.bit_width, packed.slope, packed.bases, packed.bits
     into bit_width, slope, wide_bases, bits
     from monitoring_internal.pack_integers(array(
-        select (item.value * p_divisor)::bigint from unnest(p_values) as item (value))) as packed;
+        select (item.value * p_divisor)::bigint from (select unnest(p_values) as value) as item)) as packed;
     if bit_width > 60 then
         bit_width := null;
     elsif (select max(abs(item.base)) from unnest(wide_bases) as item (base)) < 2147483648 then
@@ -94,7 +94,7 @@ begin
     elsif p_values <> array(
         select monitoring_internal.block_value(
             encoding, item.number, null, divisor, bit_width, slope, bases, wide_bases, bits, null, null)
-        from generate_series(0, v_count - 1) as item (number))
+        from (select generate_series(0, v_count - 1) as number) as item)
     then
         raise exception using
             errcode = 'PV220', message = 'a block would not give back the values it is made of',

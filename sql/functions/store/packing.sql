@@ -1,5 +1,6 @@
 -- store/packing.sql: make the blocks of a day.
--- Owns store_time_vector, pack_raw_series, repack_series. Writes time_vectors, sample_blocks, late_samples.
+-- Owns store_time_vector, store_block, is_rising, pack_raw_series, repack_series.
+-- Writes time_vectors, sample_blocks, late_samples.
 -- Concurrency: callers hold the lock of packing; the rows they read of samples do not change any more.
 
 -- The key of a list of times, which is stored if no block of the day has it yet.
@@ -49,13 +50,24 @@ as $$
         -- A sum that no number holds is infinite, and no error.
         select min(item.value) as min, max(item.value) as max,
             sum(case when abs(item.value) <= 1e300 then item.value else sign(item.value) * 'infinity' end) as sum
-        from unnest(p_values) as item (value)
+        from (select unnest(p_values) as value) as item
     ) as summary
     cross join lateral monitoring_internal.encode_values(p_values, summary.min, summary.max) as encoded;
 $$;
 
 comment on function monitoring_internal.store_block(timestamptz, bigint, integer, double precision[]) is
     'Stores the values of one series and day as a block.';
+
+-- Whether each time is after the one before.
+create or replace function monitoring_internal.is_rising(p_times timestamptz[])
+returns boolean
+language sql immutable parallel safe
+begin atomic
+    select not exists (
+        select from (select unnest(p_times) as at, unnest(p_times[2:]) as next) as item where item.next <= item.at);
+end;
+
+comment on function monitoring_internal.is_rising(timestamptz[]) is 'Whether each time is after the one before.';
 
 -- Make the blocks of the series from one to before another, from the day's samples; returns how many samples.
 -- Raises: PV220.
@@ -66,6 +78,8 @@ language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 set jit = off
+set enable_indexscan = off
+set work_mem = '64MB'
 as $$
 declare
     v_series record;
@@ -73,21 +87,26 @@ declare
     v_time_vector_id bigint;
     v_samples bigint := 0;
 begin
-    -- A loop: series that follow each other mostly share their times, which is seen here without a look-up.
+    -- A loop: most series share their times with one before, which is seen here without a look-up. Samples are taken as
+    -- they lie, mostly in the order of time: to look them up by the key takes three times as long.
     for v_series in
-        select sample.series_id, array_agg(sample.sampled_at) as times, array_agg(sample.value) as point_values
-        from (
-            select stored.series_id, stored.sampled_at, stored.value
-            from monitoring.samples as stored
-            where stored.series_id >= p_from_series_id and stored.series_id < p_until_series_id
-                and stored.sampled_at >= p_period_at and stored.sampled_at < p_period_at + interval '24 hours'
-            order by stored.series_id, stored.sampled_at
-        ) as sample
-        group by sample.series_id
+        select stored.series_id, array_agg(stored.sampled_at) as times, array_agg(stored.value) as point_values
+        from monitoring.samples as stored
+        where stored.series_id >= p_from_series_id and stored.series_id < p_until_series_id
+            and stored.sampled_at >= p_period_at and stored.sampled_at < p_period_at + interval '24 hours'
+        group by stored.series_id
+        order by stored.series_id
     loop
         if v_times is distinct from v_series.times then
-            v_times := v_series.times;
-            v_time_vector_id := monitoring_internal.store_time_vector(p_period_at, v_times);
+            if not monitoring_internal.is_rising(v_series.times) then
+                select array_agg(item.at order by item.at), array_agg(item.value order by item.at)
+                into v_series.times, v_series.point_values
+                from unnest(v_series.times, v_series.point_values) as item (at, value);
+            end if;
+            if v_times is distinct from v_series.times then
+                v_times := v_series.times;
+                v_time_vector_id := monitoring_internal.store_time_vector(p_period_at, v_times);
+            end if;
         end if;
         perform monitoring_internal.store_block(
             p_period_at, v_time_vector_id, v_series.series_id, v_series.point_values);

@@ -31,6 +31,27 @@ import Testing
         #expect(entries.first != entries.last)
     }
 
+    @Test("a signature is taken for the bytes, the id and the time that were signed, and for minutes")
+    func checked() throws {
+        let key = try #require(WebhookSignature.Key(Self.secret.utf8))
+        let body = Array("{}".utf8)
+        let signature = try #require(
+            WebhookSignature.headers(id: "msg_1", timestamp: 1000, body: body, keys: [key]).last?.value)
+        func isValid(
+            _ signature: String, _ body: [UInt8], id: String = "msg_1", timestamp: String = "1000", now: Int64 = 1000
+        ) -> Bool {
+            WebhookSignature.isValid(
+                id: id, timestamp: timestamp, signature: signature, body: body, keys: [key], now: now)
+        }
+        #expect(isValid(signature, body))
+        #expect(isValid("v1,AAAA \(signature)", body, now: 1300), "one of several, as while a secret is rotated")
+        #expect(!isValid(signature, body + [32]))
+        #expect(!isValid(signature, body, id: "msg_2"))
+        #expect(!isValid(signature, body, timestamp: "1001"))
+        #expect(!isValid(signature, body, now: 1301), "what was recorded and is sent again later is refused")
+        #expect(!isValid("", body))
+    }
+
     @Test(
         "what is no secret of 24 to 64 bytes in base64 is refused",
         arguments: [

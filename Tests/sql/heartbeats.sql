@@ -42,6 +42,9 @@ select throws_ok('select from monitoring.heartbeat_status', '42501', null, 'read
 reset role;
 
 -- The chain ---------------------------------------------------------------------------------------------------------
+select results_eq($$ select m.link from monitoring_internal.measuring_links_at(pg_temp.at(0)) as m
+        union all select d.link from monitoring_internal.delivering_links_at(pg_temp.at(0)) as d $$,
+    $$ values ('collection'), ('evaluation'), ('claims'), ('arrivals') $$, 'the chain has four links');
 select is(pg_temp.broken(pg_temp.at(0)), 'collection evaluation', 'before anything was measured and judged, the chain is broken');
 select is_empty($$ select from monitoring_internal.claim_heartbeats_at(pg_temp.service(1), pg_temp.at(0)) $$, 'so that nothing is sent');
 select results_eq('select withheld_at, withheld_reason from monitoring.heartbeats',

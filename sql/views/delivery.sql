@@ -3,7 +3,7 @@
 create or replace view monitoring.delivery_health with (security_invoker = true) as
 select state.destination_id, state.tenant_id, coalesce(endpoint.endpoint_name, channel.channel_name) as name,
     coalesce(channel.channel_type, 'webhook') as kind, waiting.pending, waiting.in_flight, waiting.held,
-    waiting.oldest_due_at,
+    queue.oldest_due_at,
     state.breaker, state.open_until, state.open_since_at, state.consecutive_failures, state.last_success_at,
     state.last_failure_at, state.last_error, dead.letters as dead_letters,
     case named.cause
@@ -40,15 +40,21 @@ from monitoring.destination_states as state
 left join monitoring.webhook_endpoints as endpoint on endpoint.id = state.destination_id
 left join monitoring.notification_channels as channel on channel.id = state.destination_id
 cross join lateral (select quote_literal(coalesce(endpoint.endpoint_name, channel.channel_name))) as name (text)
-cross join lateral (
-    select count(*) filter (where delivery.state in ('pending', 'failed')) as pending,
+-- Once for all of them: one after the other, a backlog would be read at random.
+left join (
+    select delivery.destination_id, count(*) filter (where delivery.state in ('pending', 'failed')) as pending,
         count(*) filter (where delivery.state = 'in_flight') as in_flight,
         count(*) filter (where delivery.state = 'held') as held,
         count(*) filter (where delivery.lease_expires_at < now()) as expired,
         min(delivery.due_at) filter (where delivery.state <> 'held') as oldest_due_at,
         min(delivery.due_at) filter (where delivery.state in ('pending', 'failed')) as oldest_unclaimed_at
     from monitoring.deliveries as delivery
-    where delivery.destination_id = state.destination_id) as waiting
+    group by delivery.destination_id
+) as queue on queue.destination_id = state.destination_id
+cross join lateral (
+    select coalesce(queue.pending, 0) as pending, coalesce(queue.in_flight, 0) as in_flight,
+        coalesce(queue.held, 0) as held
+) as waiting
 cross join lateral (
     select count(*) as letters
     from monitoring.dead_letters as letter
@@ -59,14 +65,14 @@ cross join lateral (
         when endpoint.is_active is false or channel.is_active is false then 'inactive'
         when waiting.pending + waiting.in_flight = 0 then 'nothing_waits'
         when not monitoring_internal.is_sent_to(state.destination_id) then 'no_server'
-        when waiting.oldest_unclaimed_at < now() - interval '30 seconds'
+        when queue.oldest_unclaimed_at < now() - interval '30 seconds'
             and monitoring_internal.live_services() = 0 then 'no_service'
         when state.open_since_at < now() - interval '10 minutes' then 'dead_receiver'
         when state.open_since_at is not null then 'breaker_open'
         when state.open_until > now() then 'asked_to_wait'
-        when waiting.expired > 0 then 'service_lost'
+        when queue.expired > 0 then 'service_lost'
         when state.consecutive_failures > 0 then 'failing'
-        when waiting.oldest_unclaimed_at < now() - interval '1 minute'
+        when queue.oldest_unclaimed_at < now() - interval '1 minute'
             and state.open_until < now() - interval '1 minute' and waiting.in_flight < state.in_flight_limit
             then 'not_claimed'
         else 'moving'
@@ -86,8 +92,9 @@ create or replace view monitoring.queue_health with (security_invoker = true) as
 select health.cause_name as cause, count(*) as receivers,
     sum(health.pending + health.in_flight + health.held)::bigint as messages,
     min(health.oldest_due_at) as oldest_due_at,
-    string_agg(health.name || ': ' || health.cause, '; ' order by health.pending + health.held desc, health.name)
-        as detail,
+    array_to_string((array_agg(
+        health.name || ': ' || health.cause order by health.pending + health.held desc, health.name))[1:5], '; ')
+        || case when count(*) > 5 then format('; and %s more', count(*) - 5) else '' end as detail,
     min(health.remedy) as remedy
 from monitoring.delivery_health as health
 where health.pending + health.in_flight + health.held > 0

@@ -111,14 +111,17 @@ final class WebhookReceiver: Sendable {
         defer { leave(socket) }
         var unread: [UInt8] = []
         while let message = Self.read(from: socket, &unread) {
-            let status = judge(message)
-            guard Self.write("HTTP/1.1 \(status)\r\nContent-Length: 0\r\n\r\n", to: socket) else { return }
+            let (status, line) = judge(message)
+            let isAnswered = Self.write("HTTP/1.1 \(status)\r\nContent-Length: 0\r\n\r\n", to: socket)
+            // Afterwards: who is told may end the process.
+            if let line { tell(line) }
+            guard isAnswered else { return }
         }
     }
 
-    /// The status that answers a message; a line tells of it.
-    private func judge(_ message: ReceivedMessage) -> String {
-        guard message.method == "POST" else { return "405 Method Not Allowed" }
+    /// The status that answers a message, and the line that tells of it.
+    private func judge(_ message: ReceivedMessage) -> (status: String, line: String?) {
+        guard message.method == "POST" else { return ("405 Method Not Allowed", nil) }
         let id = message.header("webhook-id") ?? ""
         let isSigned = WebhookSignature.isValid(
             id: id, timestamp: message.header("webhook-timestamp") ?? "",
@@ -129,8 +132,10 @@ final class WebhookReceiver: Sendable {
             return state.seen.insert(id).inserted
         }
         let verdict = isSigned ? "signature verified" : "SIGNATURE WRONG: refused"
-        tell("\(message.summary)  (\(verdict)\(isNew ? "" : ", again"), \(id.isEmpty ? "no id" : id))")
-        return isSigned ? "204 No Content" : "401 Unauthorized"
+        return (
+            isSigned ? "204 No Content" : "401 Unauthorized",
+            "\(message.summary)  (\(verdict)\(isNew ? "" : ", again"), \(id.isEmpty ? "no id" : id))"
+        )
     }
 
     // MARK: Bytes

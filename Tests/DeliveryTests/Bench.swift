@@ -18,9 +18,9 @@ struct Bench: Sendable {
         try await TestDatabase.withDatabase { try await with($0, body) }
     }
 
-    /// The same on a server that the body may restart.
+    /// The same on a server that the body may restart, and that keeps what it committed.
     static func withCluster(_ body: @escaping @Sendable (Bench, EmbeddedCluster) async throws -> Void) async throws {
-        try await TestCluster.withCluster { cluster in
+        try await TestCluster.withCluster(.init(settings: ["synchronous_commit": "on"])) { cluster in
             let name = try await TemplateBuilder(cluster: cluster).make(.migrated)
             try await with(Database(name: name, cluster: cluster)) { try await body($0, cluster) }
         }

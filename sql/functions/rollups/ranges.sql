@@ -61,25 +61,34 @@ $$;
 comment on function monitoring_internal.next_row_bound(text[], timestamptz) is
     'A time from a given one on before which some tables have no rows; null when they have none after it.';
 
--- Before the first range: every level begins with the day of the oldest sample.
+-- Before the first range: every level begins with the bucket of the oldest sample. That is looked for in the oldest
+-- partition, once: beginning with the partition itself, a new installation would build hours in which nothing is.
 create or replace function monitoring_internal.start_rollups(p_until timestamptz)
 returns void
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+    with bound as (
+        select monitoring_internal.next_row_bound(array['monitoring.sample_blocks'], '-infinity') as packed_at,
+            monitoring_internal.next_row_bound(array['monitoring.samples'], '-infinity') as raw_at
+    ),
+    oldest as (
+        select least(p_until, bound.packed_at, coalesce(
+            (
+                select min(raw.sampled_at) from monitoring_internal.raw_points as raw
+                where raw.sampled_at >= bound.raw_at and raw.sampled_at < bound.raw_at + interval '24 hours'
+            ),
+            bound.raw_at)) as sampled_at
+        from bound
+    )
     update monitoring_internal.rollup_levels as level
-    set watermark = date_bin(
-        interval '24 hours',
-        least(p_until, oldest.bound_at),
-        '1970-01-01 00:00Z')
-    from (
-        select monitoring_internal.next_row_bound(array['monitoring.samples', 'monitoring.sample_blocks'], '-infinity')
-    ) as oldest (bound_at)
+    set watermark = date_bin(level.width, oldest.sampled_at, '1970-01-01 00:00Z')
+    from oldest
     where level.watermark = '-infinity';
 $$;
 
 comment on function monitoring_internal.start_rollups(timestamptz) is
-    'Sets the watermarks that were never set to the day of the oldest sample.';
+    'Sets the watermarks that were never set to the bucket of the oldest sample.';
 
 -- The finest level that can go on, up to where it can: to the closed mark, and no further than what it is built from.
 create or replace function monitoring_internal.ready_rollup(

@@ -43,8 +43,9 @@ private struct ReceiveCommand {
         let shutdown = invocation.shutdown
         let receiver: WebhookReceiver
         do throws(WebhookReceiver.ListenFault) {
-            receiver = try WebhookReceiver(host: address.host, port: address.port, keys: [key]) { line in
-                Terminal.print(line)
+            receiver = try WebhookReceiver(
+                host: address.host, port: address.port, keys: [key], tell: { Terminal.print($0) }
+            ) {
                 let received = count.withLock { count in
                     count += 1
                     return count

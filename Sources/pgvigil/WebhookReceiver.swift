@@ -27,11 +27,15 @@ final class WebhookReceiver: Sendable {
     private let listener: Int32
     private let keys: [WebhookSignature.Key]
     private let tell: @Sendable (String) -> Void
+    private let answered: @Sendable () -> Void
     private let state = Lock(State())
 
     /// Listens on an address of IPv4; a port of 0 lets the system choose.
+    ///
+    /// `tell` gets a line about each message before that is answered, `answered` is called when it was.
     init(
-        host: String, port: UInt16, keys: [WebhookSignature.Key], tell: @escaping @Sendable (String) -> Void
+        host: String, port: UInt16, keys: [WebhookSignature.Key], tell: @escaping @Sendable (String) -> Void,
+        answered: @escaping @Sendable () -> Void = {}
     ) throws(ListenFault) {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -57,6 +61,7 @@ final class WebhookReceiver: Sendable {
         self.listener = listener
         self.keys = keys
         self.tell = tell
+        self.answered = answered
     }
 
     /// Takes connections from now on, on a thread of its own, until `stop`.
@@ -112,9 +117,10 @@ final class WebhookReceiver: Sendable {
         var unread: [UInt8] = []
         while let message = Self.read(from: socket, &unread) {
             let (status, line) = judge(message)
-            let isAnswered = Self.write("HTTP/1.1 \(status)\r\nContent-Length: 0\r\n\r\n", to: socket)
-            // Afterwards: who is told may end the process.
+            // Before the answer, so that lines come in the order of what a client sends one after the other.
             if let line { tell(line) }
+            let isAnswered = Self.write("HTTP/1.1 \(status)\r\nContent-Length: 0\r\n\r\n", to: socket)
+            if line != nil { answered() }
             guard isAnswered else { return }
         }
     }

@@ -43,11 +43,13 @@ let package = Package(
         library("Scheduling", ["Configuration", "Postgres", "Runtime"]),
         library("Collection", ["Postgres", "Runtime", "Secrets"]),
         library("Delivery", ["CCrypto", "CCurl", "CShims", "Postgres", "Runtime", "Secrets"]),
+        library("Archiving", ["CCrypto", "CCurl", "CShims", "CZlib", "Postgres", "Runtime"]),
         library("Exporter", ["CCrypto", "CMicroHTTPD", "CZlib", "CShims", "Postgres", "Runtime"]),
         .executableTarget(
             name: "pgvigil",
             dependencies: [
-                "Collection", "Configuration", "Delivery", "EmbeddedPostgres", "Exporter", "Migrations", "Postgres",
+                "Archiving", "Collection", "Configuration", "Delivery", "EmbeddedPostgres", "Exporter", "Migrations",
+                "Postgres",
                 "Runtime", "Scheduling", "Secrets",
             ],
             swiftSettings: strict),
@@ -71,6 +73,7 @@ let package = Package(
         tests("SchedulingTests", ["Scheduling", "Configuration", "Postgres", "EmbeddedPostgres", "Runtime"]),
         tests("CollectionTests", ["Collection", "Postgres", "EmbeddedPostgres", "Runtime"]),
         tests("DeliveryTests", ["Delivery", "EmbeddedPostgres", "Postgres", "Runtime", "Secrets"]),
+        tests("ArchivingTests", ["CCrypto", "Archiving", "EmbeddedPostgres", "Postgres", "Runtime"]),
         tests("ExporterTests", ["Exporter", "Postgres", "EmbeddedPostgres", "Runtime"]),
         tests("SQLTests", ["Postgres", "EmbeddedPostgres"]),
         tests("EndToEndTests", ["Migrations", "Postgres", "EmbeddedPostgres", "Runtime"]),

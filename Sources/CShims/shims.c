@@ -109,3 +109,10 @@ CURLcode pgvigil_curl_set_body(CURL *handle, const void *bytes, size_t count) {
     CURLcode code = curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)count);
     return code ? code : curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, count ? bytes : "");
 }
+
+CURLcode pgvigil_curl_upload(CURL *handle, pgvigil_curl_sink source, void *context, int64_t count) {
+    CURLcode code = curl_easy_setopt(handle, CURLOPT_UPLOAD, 1L);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_READFUNCTION, source);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_READDATA, context);
+    return code ? code : curl_easy_setopt(handle, CURLOPT_INFILESIZE_LARGE, (curl_off_t)count);
+}

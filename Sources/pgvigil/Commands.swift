@@ -10,8 +10,7 @@ enum Commands {
             "4 another migration holds the lock, 5 cannot connect; more in docs/errors.md.",
         ],
         subcommands: [
-            .migrate, .serve, .jobs, .alerts, .onCall, .endpoints, .deliveries, .heartbeat, .receive, .collect,
-            .targets,
-            .doctor, .key, .embedded,
+            .migrate, .serve, .jobs, .archive, .alerts, .onCall, .endpoints, .deliveries, .heartbeat, .receive, .collect,
+            .targets, .doctor, .key, .maintenance, .embedded,
         ])
 }

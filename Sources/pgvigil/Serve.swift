@@ -1,3 +1,4 @@
+import Archiving
 import Configuration
 import Delivery
 import Exporter
@@ -23,6 +24,7 @@ extension Command {
             .value("allow-networks", "CIDR,...", "internal networks that messages may go to").rare,
             .value("receivers-ca", "FILE", "trust these certificates of receivers").rare,
             .keyFile,
+        ] + [CommandOption].archive.dropFirst().map(\.rare) + [
             .value("page-cache", "TIME", "give out a page of metrics again so long (default 1s)").rare,
             .value("tls-cert", "FILE", "serve HTTPS with these certificates"),
             .value("tls-key", "FILE", "the private key of the certificate"),
@@ -57,6 +59,8 @@ struct ServeSettings: Sendable {
     var security = ServerSecurity()
     var sender = HTTPSender.Configuration()
     var demo: ListenAddress?
+    /// Nil: this instance archives nothing.
+    var archive: ArchiveSettings?
 
     /// Reads the options.
     /// - Throws: `CommandFault` of status usage.
@@ -92,6 +96,7 @@ struct ServeSettings: Sendable {
         try readSecurity(invocation)
         try readDelivery(invocation)
         try readDemo(invocation)
+        archive = invocation.value("archive") == nil ? nil : try invocation.archiveSettings()
     }
 
     private mutating func readDelivery(_ invocation: Invocation) throws(CommandFault) {

@@ -1,3 +1,4 @@
+import Archiving
 import Collection
 import Configuration
 import Delivery
@@ -117,7 +118,8 @@ struct ServeCommand {
         let group = ServiceGroup(
             services: [scheduler, collection, targets, try delivery(conninfo, scheduler, secrets)]
                 + HealthServices.all(
-                    conninfo: conninfo, instanceID: instance.description, shutdown: shutdown, log: log),
+                    conninfo: conninfo, instanceID: instance.description, shutdown: shutdown, log: log)
+                + archiving(conninfo, instance),
             closers: [exporter] + watchdog([scheduler.heartbeat, exporter.heartbeat], closing),
             closing: closing, shutdown: shutdown, drainLimit: settings.drain + .seconds(8), log: log)
         log.info(
@@ -157,6 +159,20 @@ struct ServeCommand {
                 instanceID: scheduler.instance.description, userAgent: "pgvigil/\(Program.version)",
                 sender: settings.sender),
             secrets: secrets, shutdown: invocation.shutdown, log: log)
+    }
+
+    /// What looks after the store; archives are written only where a place is given.
+    private func archiving(_ conninfo: String, _ instance: InstanceID) -> [any Service] {
+        let rebuilder = IndexRebuilder(
+            configuration: PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil maintenance"),
+            shutdown: invocation.shutdown, log: log)
+        guard let archive = settings.archive else { return [rebuilder] }
+        return [
+            rebuilder,
+            ArchiveService(
+                configuration: PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil archive"),
+                settings: archive, instanceID: instance.description, shutdown: invocation.shutdown, log: log),
+        ]
     }
 
     /// Without keys the service serves all the same; secrets then wait for one.

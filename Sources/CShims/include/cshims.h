@@ -108,6 +108,9 @@ static inline CURLcode pgvigil_curl_set_answers(CURL *handle, struct curl_slist 
 /// The body of a request, which curl copies.
 CURLcode pgvigil_curl_set_body(CURL *handle, const void *bytes, size_t count);
 
+/// Sends what `source` gives, `count` bytes in all, as the body of a PUT.
+CURLcode pgvigil_curl_upload(CURL *handle, pgvigil_curl_sink source, void *context, int64_t count);
+
 /// curl_easy_getinfo for a number; 0 when there is none.
 static inline long pgvigil_curl_long(CURL *handle, CURLINFO info) {
     long value = 0;

@@ -1,0 +1,42 @@
+/// Where files of archived days are kept. All calls block.
+protocol ArchivePlace: Sendable {
+    /// What the store notes as the destination, such as file:///var/lib/pgvigil/archive.
+    var destination: String { get }
+
+    /// A path for a file in the making, on the same file system as the place where that matters.
+    func partialPath(_ name: String) throws(ArchiveFault) -> String
+
+    /// Moves a finished file to its name in the place, durably.
+    func keep(_ path: String, as name: String) throws(ArchiveFault)
+
+    /// A file to read.
+    ///
+    /// - Throws: kinds missing, place.
+    func fetch(_ name: String) throws(ArchiveFault) -> LocalCopy
+
+    /// Removes a file; one that is not there is none to remove.
+    func remove(_ name: String) throws(ArchiveFault)
+}
+
+/// A file that can be read here, and whether it goes when it was read.
+struct LocalCopy: Sendable {
+    let path: String
+    let isTemporary: Bool
+}
+
+extension ArchivePlace {
+    /// The name of the manifest that stands beside a file.
+    static func manifestName(_ name: String) -> String { String(name.dropLast(3)) + ".json" }
+
+    /// Writes a small file.
+    func keep(text: String, as name: String) throws(ArchiveFault) {
+        let path = try partialPath(name)
+        try Files.write(Array(text.utf8), to: path)
+        do throws(ArchiveFault) {
+            try keep(path, as: name)
+        } catch {
+            Files.remove(path)
+            throw error
+        }
+    }
+}

@@ -1,0 +1,116 @@
+import CCurl
+import CShims
+import Glibc
+import Runtime
+
+/// Archives in a bucket of S3, or of a server that speaks like it.
+struct BucketPlace: ArchivePlace {
+    /// Which bucket, and how it is reached.
+    struct Address: Sendable, Equatable {
+        /// Such as https://s3.eu-central-1.amazonaws.com, without a slash at the end.
+        var endpoint: String
+        /// The region that requests are signed for.
+        var region: String
+        /// The bucket's name.
+        var bucket: String
+        /// What all names begin with; empty, or without slashes at its ends.
+        var prefix: String
+        /// Whether the bucket stands in the host's name and not in the path.
+        var isVirtualHosted: Bool
+        /// Certificates to trust in place of the system's.
+        var caFile: String?
+    }
+
+    /// A single PUT takes no more; a day that is larger belongs in more classes.
+    private static let largest = 5 * 1024 * 1024 * 1024
+
+    let address: Address
+    let credentials: BucketCredentials
+    /// Where files are while they are made or read.
+    let folder: String
+    /// Seconds since 1970.
+    let unixTime: @Sendable () -> Int
+
+    var destination: String { "s3://\(address.bucket)" + (address.prefix.isEmpty ? "" : "/\(address.prefix)") }
+
+    func partialPath(_ name: String) throws(ArchiveFault) -> String {
+        let flat = name.map { $0 == "/" ? "_" : String($0) }.joined()
+        return "\(folder)/pgvigil-\(getpid())-\(flat).partial"
+    }
+
+    func keep(_ path: String, as name: String) throws(ArchiveFault) {
+        defer { Files.remove(path) }
+        let source = try UploadFile(path: path)
+        guard source.count <= Self.largest else {
+            throw ArchiveFault(
+                .place, "\(name) has \(source.count) bytes, a bucket takes \(Self.largest) at once",
+                remedy: "archive to a folder, or divide the class")
+        }
+        let reply = try transfer("PUT", name, bodySHA256: source.sha256, upload: source)
+        guard reply.status == 200 else { throw refusal(reply, "store", name) }
+    }
+
+    func fetch(_ name: String) throws(ArchiveFault) -> LocalCopy {
+        let path = try partialPath(name) + ".read"
+        Files.remove(path)
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw Files.failure("make", path) }
+        defer { close(descriptor) }
+        do throws(ArchiveFault) {
+            let reply = try transfer("GET", name, bodySHA256: Digest.hex(of: []), download: descriptor)
+            guard reply.status == 200 else { throw refusal(reply, "read", name) }
+            return LocalCopy(path: path, isTemporary: true)
+        } catch {
+            Files.remove(path)
+            throw error
+        }
+    }
+
+    func remove(_ name: String) throws(ArchiveFault) {
+        let reply = try transfer("DELETE", name, bodySHA256: Digest.hex(of: []))
+        guard [200, 204, 404].contains(reply.status) else { throw refusal(reply, "remove", name) }
+    }
+
+    /// The host and the path of a name, as they are signed.
+    func location(_ name: String) -> (base: String, host: String, path: String) {
+        let parts = address.endpoint.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
+        let (scheme, server) = (parts.first ?? "https:", parts.last ?? "")
+        let key = address.prefix.isEmpty ? name : "\(address.prefix)/\(name)"
+        let host = address.isVirtualHosted ? "\(address.bucket).\(server)" : String(server)
+        return ("\(scheme)//\(host)", host, address.isVirtualHosted ? "/\(key)" : "/\(address.bucket)/\(key)")
+    }
+
+    private func transfer(
+        _ method: String, _ name: String, bodySHA256: String, upload: UploadFile? = nil, download: Int32? = nil
+    ) throws(ArchiveFault) -> BucketTransfer.Reply {
+        let location = location(name)
+        let signed = RequestSignature(credentials: credentials, region: address.region).headers(
+            of: .init(method: method, path: location.path, headers: [("host", location.host)], bodySHA256: bodySHA256),
+            time: Self.timestamp(unixTime()))
+        let transfer = BucketTransfer(upload: upload, download: download)
+        return try transfer.run(
+            method: method, url: location.base + RequestSignature.escaped(location.path, keeps: "/"),
+            headers: signed, caFile: address.caFile)
+    }
+
+    private func refusal(_ reply: BucketTransfer.Reply, _ verb: String, _ name: String) -> ArchiveFault {
+        let code = reply.errorCode.map { ", \($0)" } ?? ""
+        let message = "cannot \(verb) \(destination)/\(name): status \(reply.status)\(code)"
+        return reply.status == 404 && verb == "read"
+            ? ArchiveFault(.missing, message)
+            : ArchiveFault(.place, message, remedy: "check bucket, region, endpoint and credentials")
+    }
+
+    /// Such as 20130524T000000Z.
+    static func timestamp(_ seconds: Int) -> String {
+        var utc = tm()
+        var time = time_t(seconds)
+        gmtime_r(&time, &utc)
+        func padded(_ number: Int32, _ width: Int = 2) -> String {
+            let digits = String(number)
+            return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        }
+        return padded(utc.tm_year + 1900, 4) + padded(utc.tm_mon + 1) + padded(utc.tm_mday) + "T"
+            + padded(utc.tm_hour) + padded(utc.tm_min) + padded(utc.tm_sec) + "Z"
+    }
+}

@@ -1,0 +1,30 @@
+import Glibc
+
+/// Archives in a folder. A file gets its name only once all of it is on disk.
+struct FolderPlace: ArchivePlace {
+    let folder: String
+
+    /// The folder by its absolute path.
+    init(folder: String) { self.folder = folder }
+
+    var destination: String { "file://\(folder)" }
+
+    func partialPath(_ name: String) throws(ArchiveFault) -> String {
+        let path = "\(folder)/\(name)"
+        try Files.makeFolder(path.split(separator: "/").dropLast().map { "/\($0)" }.joined())
+        return path + ".partial"
+    }
+
+    func keep(_ path: String, as name: String) throws(ArchiveFault) {
+        try Files.move(path, to: "\(folder)/\(name)")
+    }
+
+    func fetch(_ name: String) throws(ArchiveFault) -> LocalCopy {
+        LocalCopy(path: "\(folder)/\(name)", isTemporary: false)
+    }
+
+    func remove(_ name: String) throws(ArchiveFault) {
+        let path = "\(folder)/\(name)"
+        guard unlink(path) == 0 || errno == ENOENT else { throw Files.failure("remove", path) }
+    }
+}

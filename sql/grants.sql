@@ -600,5 +600,8 @@ grant execute on function
         bigint, bigint, uuid, text, text, text, jsonb, bigint[], double precision[]),
     monitoring_internal.finish_restore(bigint, bigint), monitoring_internal.next_archive_delay(),
     monitoring_internal.analyze_parent(text), monitoring_internal.claim_rebuild(),
-    monitoring_internal.finish_rebuild(bigint, text) to monitoring_service;
+    monitoring_internal.finish_rebuild(bigint, text), monitoring_internal.begin_backup_check(text),
+    monitoring_internal.backup_obstacle(), monitoring_internal.backup_counts(),
+    monitoring_internal.backup_check_result(bigint),
+    monitoring_internal.finish_backup_check(bigint, bigint, jsonb, jsonb, jsonb, text) to monitoring_service;
 grant execute on function monitoring_internal.analyze_parent(text) to monitoring_admin;

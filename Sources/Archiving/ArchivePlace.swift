@@ -1,4 +1,4 @@
-/// Where files of archived days are kept. All calls block.
+/// Where files of archived days are kept; all calls block.
 protocol ArchivePlace: Sendable {
     /// What the store notes as the destination, such as file:///var/lib/pgvigil/archive.
     var destination: String { get }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Archives in a folder. A file gets its name only once all of it is on disk.
+/// Archives in a folder, where a file gets its name only once all of it is on disk.
 struct FolderPlace: ArchivePlace {
     let folder: String
 

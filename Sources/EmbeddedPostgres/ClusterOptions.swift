@@ -19,6 +19,10 @@ extension EmbeddedCluster {
             case fresh
             /// A standby of another cluster of ours.
             case standby(of: EmbeddedCluster)
+            /// A base backup of another server, taken now; its connection string goes by a file, never by an argument.
+            case backup(of: String)
+            /// A copy of a base backup that is there, in plain format.
+            case copy(of: String)
         }
 
         /// What the data is when there is none yet.
@@ -72,6 +76,9 @@ extension EmbeddedCluster {
             host replication all 127.0.0.1/32 scram-sha-256
 
             """
+
+        /// Who may connect to a restored backup: whoever may reach the socket.
+        static let restoredRules = "local all all trust\n"
 
         private static let common = [
             "listen_addresses": "", "port": "5432", "unix_socket_permissions": "0700", "timezone": "UTC",

@@ -152,6 +152,8 @@ package final class EmbeddedCluster: Sendable {
             let data = InitialData(folder: folder)
             switch (options.origin, options.storage) {
             case (.standby(let primary), _): try await data.copyFromPrimary(primary.conninfo())
+            case (.backup(let conninfo), _): try await data.takeBackup(conninfo)
+            case (.copy(let backup), _): try await data.copyBackup(backup)
             case (.fresh, .temporary): try await data.copyFromCache(options.cacheDirectory)
             case (.fresh, .persistent): try await data.create()
             }

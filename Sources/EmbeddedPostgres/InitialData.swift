@@ -1,4 +1,5 @@
 import Glibc
+import Postgres
 import Runtime
 
 /// Fills a cluster's folder with a freshly initialised data directory.
@@ -22,6 +23,38 @@ struct InitialData {
         ])
     }
 
+    /// Takes a base backup of a server, with the WAL that it needs.
+    func takeBackup(_ conninfo: String) async throws {
+        let service = "\(folder.path)/service.conf"
+        let values = try ConnectionText(conninfo).values.filter { $0.key != "service" }
+        let lines = values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)\n" }
+        // Only the server's account may enter the folder.
+        try folder.write("[backup]\n" + lines.joined(), to: service)
+        defer { unlink(service) }
+        try await run([
+            "/usr/bin/env", "PGSERVICEFILE=\(service)", folder.binaries.path("pg_basebackup"), "-d", "service=backup",
+            "-D",
+            folder.data, "-c", "fast", "-X", "stream", "--no-sync",
+        ])
+        try await detach()
+    }
+
+    /// Copies a base backup.
+    func copyBackup(_ backup: String) async throws {
+        try await run(["cp", "-R", backup, folder.data])
+        try await detach()
+    }
+
+    /// Takes away what would let the copy act for the server that it was: archive commands, standbys, who may connect.
+    private func detach() async throws {
+        try await run(
+            ["rm", "-f"]
+                + ["postgresql.auto.conf", "standby.signal", "recovery.signal", "postmaster.pid"].map {
+                    "\(folder.data)/\($0)"
+                })
+        try folder.write(EmbeddedCluster.Options.restoredRules, to: "\(folder.data)/pg_hba.conf")
+    }
+
     /// Copies the result of an earlier initdb of the same server from a folder on disk, making it first if need be.
     ///
     /// Many may do so at once: one builds behind a lock, and what it built appears under its name in one step.
@@ -40,7 +73,8 @@ struct InitialData {
     private func run(_ command: [String]) async throws(EmbeddedPostgresError) {
         let report = try await folder.user.run(command, directory: folder.path)
         guard report.isSuccess else {
-            throw EmbeddedPostgresError("initdb failed", remedy: "See what it said.", output: report.output)
+            throw EmbeddedPostgresError(
+                "\(command.first ?? "") failed", remedy: "See what it said.", output: report.output)
         }
     }
 

@@ -187,7 +187,7 @@ private struct ArchiveCommand {
         _ body: (Archiver, (String) -> Void) async throws -> Void
     ) async throws {
         let settings = try invocation.archiveSettings()
-        let progress = ProgressLine()
+        let progress = ProgressBar()
         try await withConnection { connection in
             let id = try await connection.query("select gen_random_uuid()").scalar ?? ""
             let archiver = Archiver(

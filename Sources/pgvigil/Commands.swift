@@ -10,7 +10,8 @@ enum Commands {
             "4 another migration holds the lock, 5 cannot connect; more in docs/errors.md.",
         ],
         subcommands: [
-            .migrate, .serve, .jobs, .archive, .alerts, .onCall, .endpoints, .deliveries, .heartbeat, .receive, .collect,
+            .migrate, .serve, .jobs, .archive, .backup, .alerts, .onCall, .endpoints, .deliveries, .heartbeat, .receive,
+            .collect,
             .targets, .doctor, .key, .maintenance, .embedded,
         ])
 }

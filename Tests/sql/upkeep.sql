@@ -75,6 +75,38 @@ select throws_ok(
     $$ do $x$ begin execute 'reindex table concurrently monitoring.samples'; end $x$ $$, '25001', null,
     'S-23: no function could do it');
 
+-- backups ------------------------------------------------------------------------------------------
+create temporary table counts as
+select jsonb_object_agg(counted.table_name, counted.row_count) as counted
+from monitoring_internal.backup_counts() as counted;
+select cmp_ok((select count(*) from counts, jsonb_each(counted)), '>', 60::bigint, 'every table is counted');
+select ok(monitoring_internal.backup_obstacle() is null, 'a superuser may take a base backup');
+select is(
+    monitoring_internal.finish_backup_check(
+        monitoring_internal.begin_backup_check('base backup'), 1, counted, counted, counted, null),
+    'passed', 'row 33: a backup with as many rows passes') from counts;
+select is(
+    monitoring_internal.finish_backup_check(
+        monitoring_internal.begin_backup_check('base backup'), 1, counted, counted,
+        counted || '{"monitoring.settings": 3}', null),
+    'failed', 'row 33: one with fewer rows does not') from counts;
+select is(
+    (select differences #>> '{0,table}' from monitoring.backup_checks where state = 'failed'), 'monitoring.settings',
+    'and tells the table');
+select is(
+    (select result.table_count from monitoring_internal.backup_check_result(
+        (select max(backup_check_id) from monitoring.backup_checks)) as result),
+    (select count(*)::integer from counts, jsonb_each(counted)), 'backup_check_result shows it');
+select is(
+    monitoring_internal.finish_backup_check(
+        monitoring_internal.begin_backup_check('base backup'), 1, counted,
+        counted || '{"monitoring.series": 100}', counted || '{"monitoring.series": 50}', null),
+    'passed', 'what came while the backup was taken is allowed for') from counts;
+select is(
+    monitoring_internal.finish_backup_check(
+        monitoring_internal.begin_backup_check('/backup'), 1, counted, null, counted - 'monitoring.series', null),
+    'failed', 'a table that an old backup lacks is told too') from counts;
+
 -- what services call -------------------------------------------------------------------------------
 select is(monitoring_internal.count_class_day('compliance', '2026-01-01'), 0::bigint, 'a day without samples');
 insert into monitoring.archives (retention_class, day, due_at) values ('compliance', '2026-01-01', '2026-01-02 00:00Z');

@@ -2,7 +2,7 @@ import Glibc
 import Runtime
 
 /// A bar on a terminal for work that takes more than two seconds.
-final class ProgressLine: Sendable {
+final class ProgressBar: Sendable {
     private struct State {
         var text = ""
         var share = 0.0

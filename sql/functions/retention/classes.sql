@@ -11,6 +11,7 @@ begin atomic
     from (values
         ('raw', 'monitoring.sample_blocks', 'period_at'),
         ('raw', 'monitoring.late_samples', 'sampled_at'),
+        ('raw', 'monitoring.sample_details', 'sampled_at'),
         ('1m', 'monitoring.rollups_1m', 'bucket_at'),
         ('5m', 'monitoring.rollups_5m', 'bucket_at'),
         ('1h', 'monitoring.rollups_1h', 'bucket_at'),

@@ -228,6 +228,22 @@ update monitoring.destination_states set open_until = '-infinity';
 select pg_temp.claim(1, 100, pg_temp.at(4001)), pg_temp.ack(1, 500, null, pg_temp.at(4001));
 select results_eq($$ select d.destination_id from monitoring.deliveries as d $$, $$ select pg_temp.endpoint('good') $$,
     'what one endpoint does not take goes to its fallback');
+select pg_temp.send('slow', 'order.made', 'g', pg_temp.at(4001));
+update monitoring.deliveries as d set ordering_hash = 7 where d.destination_id = pg_temp.endpoint('slow');
+update monitoring.deliveries as d set ordering_hash = 7 where d.destination_id = pg_temp.endpoint('good');
+update monitoring.webhook_endpoints set webhook_url = 'https://fallback.example/in', timeout = '7 seconds',
+    sealed_secret = 'pgvigil:v1:0a1b2c3d:RkFMTA==' where endpoint_name = 'good';
+select results_eq(
+    $$ select d.url, d.sealed_secret, d.timeout_ms, d.body::jsonb #>> '{data,n}',
+            d.seal_context = format('webhook %s https://fallback.example/in', pg_temp.endpoint('good'))
+        from monitoring_internal.claim_deliveries_at(pg_temp.service(1), 100, pg_temp.at(4002)) as d
+        where d.destination_id = pg_temp.endpoint('good') $$,
+    $$ values ('https://fallback.example/in'::text, 'pgvigil:v1:0a1b2c3d:RkFMTA=='::text, 7000::bigint, 'f'::text, true) $$,
+    'and is sent to the fallback''s URL, signed with its key, within its time');
+select is(pg_temp.ack(1, 500, null, pg_temp.at(4002)), 2, 'it and what came after it both fail');
+select results_eq(
+    $$ select d.ordering_hash from monitoring.deliveries as d where d.destination_id = pg_temp.endpoint('good') order by d.delivery_id $$,
+    $$ values (7::bigint), (7) $$, 'a fallback gets what has one ordering key in its order too');
 
 -- Rights --------------------------------------------------------------------------------------------------------------
 select monitoring.create_tenant('acme');

@@ -37,7 +37,8 @@ $$;
 comment on function monitoring_internal.expire_deliveries_at(bigint[], timestamptz) is
     'Moves deliveries past their deadline to the dead letters, and notes attempts whose service was lost.';
 
--- Lease up to p_limit deliveries to a service, with all that a request is made of.
+-- Lease up to p_limit deliveries to a service, with all that a request is made of. Where one goes is its own: a
+-- fallback's is not where its message was meant for.
 create or replace function monitoring_internal.claim_deliveries_at(
     p_instance_id uuid, p_limit integer, p_now timestamptz)
 returns setof monitoring_internal.claimed_delivery
@@ -70,15 +71,16 @@ begin
     update monitoring.deliveries as delivery
     set state = 'in_flight', attempt = delivery.attempt + 1, fence = delivery.fence + 1,
         lease_instance_id = p_instance_id, lease_expires_at = p_now + allowed.timeout + v_grace
-    from monitoring.outbox_messages as message
-    left join monitoring.webhook_endpoints as endpoint on endpoint.id = message.destination_id
+    from monitoring.deliveries as leased
+    inner join monitoring.outbox_messages as message
+        on message.message_id = leased.message_id and message.created_at = leased.message_created_at
+    left join monitoring.webhook_endpoints as endpoint on endpoint.id = leased.destination_id
     left join monitoring.notification_channels as channel on channel.id = message.channel_id
     cross join lateral (
         select case when channel.channel_type = 'email' then v_mail_timeout
             else coalesce(endpoint.timeout, v_timeout) end as timeout) as allowed
     cross join lateral monitoring_internal.channel_request(channel.channel_type, channel.configuration) as request
-    where delivery.delivery_id = any (v_ids)
-        and message.message_id = delivery.message_id and message.created_at = delivery.message_created_at
+    where leased.delivery_id = any (v_ids) and delivery.delivery_id = leased.delivery_id
     returning delivery.delivery_id, delivery.fence, delivery.attempt,
         'msg_' || replace(message.message_id::text, '-', ''), message.event_type, message.content_type,
         coalesce(case when channel.channel_type = 'sms' then monitoring_internal.address_sms(

@@ -121,8 +121,9 @@ comment on function monitoring_internal.delivery_ends_at(
     uuid, bigint[], bigint[], integer[], text[], text[], text[], double precision[], timestamptz) is
     'What becomes of the deliveries that a service reports on, of those whose claim still holds.';
 
--- Queue the dead for the fallback of their endpoint, where it has one: as new deliveries of the same messages. One that
--- has given a message up is not asked again, so that two who are each other's fallback do not pass it on for ever.
+-- Queue the dead for the fallback of their endpoint, where it has one: as new deliveries of the same messages, in the
+-- same order. One that has given a message up is not asked again, so that two who are each other's fallback do not pass
+-- it on for ever.
 create or replace function monitoring_internal.pass_to_fallbacks_at(
     p_ends monitoring_internal.delivery_end[], p_now timestamptz)
 returns void
@@ -139,9 +140,10 @@ as $$
     on conflict do nothing;
     insert into monitoring.deliveries (
         message_id, message_created_at, tenant_id, destination_id, ordering_hash, due_at, deadline_at)
-    select ended.message_id, ended.message_created_at, ended.tenant_id, fallback.id, ended.delivery_id, p_now,
+    select ended.message_id, ended.message_created_at, ended.tenant_id, fallback.id, delivery.ordering_hash, p_now,
         p_now + monitoring_internal.setting_interval('delivery.deadline')
     from unnest(p_ends) as ended
+    inner join monitoring.deliveries as delivery using (delivery_id)
     inner join monitoring.webhook_endpoints as endpoint on endpoint.id = ended.destination_id
     inner join monitoring.webhook_endpoints as fallback on fallback.id = endpoint.fallback_endpoint_id
     where ended.outcome = 'dead' and fallback.is_active

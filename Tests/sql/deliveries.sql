@@ -247,6 +247,11 @@ select results_eq(
 
 -- Rights --------------------------------------------------------------------------------------------------------------
 select monitoring.create_tenant('acme');
+select throws_ok($$ insert into monitoring.webhook_endpoints (tenant_id, endpoint_name, webhook_url)
+    select t.tenant_id, 'hook', 'https://acme.example/in' from monitoring.tenants as t where t.tenant_id <> monitoring.system_tenant_id();
+    update monitoring.webhook_endpoints set fallback_endpoint_id = (select e.id from monitoring.webhook_endpoints as e
+        where e.endpoint_name = 'hook') where endpoint_name = 'good' $$, 'PV962', null,
+    'what one tenant''s endpoint does not take goes to no other tenant''s');
 create role pgvigil_test_admin login;
 create role pgvigil_test_service login;
 grant monitoring_admin to pgvigil_test_admin;

@@ -78,7 +78,8 @@ create or replace trigger notification_channels_check
     for each row execute function monitoring_internal.check_notification_channel();
 
 create or replace trigger webhook_endpoints_check
-    before insert or update of endpoint_name, webhook_url, sealed_secret, previous_sealed_secret, event_types
+    before insert or update of endpoint_name, webhook_url, sealed_secret, previous_sealed_secret, event_types,
+        fallback_endpoint_id
     on monitoring.webhook_endpoints
     for each row execute function monitoring_internal.check_webhook_endpoint();
 

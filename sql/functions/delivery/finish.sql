@@ -147,6 +147,7 @@ as $$
     inner join monitoring.webhook_endpoints as endpoint on endpoint.id = ended.destination_id
     inner join monitoring.webhook_endpoints as fallback on fallback.id = endpoint.fallback_endpoint_id
     where ended.outcome = 'dead' and fallback.is_active
+        and fallback.tenant_id in (endpoint.tenant_id, monitoring.system_tenant_id())
         and not exists (
             select from monitoring.delivery_attempts as attempt
             where attempt.message_id = ended.message_id and attempt.destination_id = fallback.id

@@ -132,12 +132,23 @@ begin
             message = format('the event types of webhook endpoint "%s" are malformed', new.endpoint_name),
             hint = 'Give a JSON array of types such as ["alert.fired", "alert.*"]; [] wants all.';
     end if;
+    -- One that the role does not see is another tenant's too.
+    if new.fallback_endpoint_id is not null and not exists (
+        select from monitoring.webhook_endpoints as fallback
+        where fallback.id = new.fallback_endpoint_id
+            and fallback.tenant_id in (new.tenant_id, monitoring.system_tenant_id()))
+    then
+        raise exception using
+            errcode = 'PV962',
+            message = format('the fallback of webhook endpoint "%s" belongs to another tenant', new.endpoint_name),
+            hint = 'Choose one of the tenant''s own, or of the system tenant.';
+    end if;
     return new;
 end;
 $$;
 
 comment on function monitoring_internal.check_webhook_endpoint() is
-    'Trigger: refuses secrets in clear, URLs that are none, and malformed event types.';
+    'Trigger: refuses secrets in clear, URLs that are none, malformed event types, and fallbacks of other tenants.';
 
 -- Whether matchers are of the two forms there are, and their expressions can be read.
 create or replace function monitoring_internal.are_matchers(p_matchers jsonb)

@@ -68,14 +68,17 @@ import Testing
             var flipped = whole
             flipped[whole.count / 2] ^= 1
             for (bytes, words) in [
-                (Array(whole.dropLast(20)), "bytes, "), (flipped, "file"), (other, "bytes"), ([], "has 0 bytes"),
+                (Array(whole.dropLast(20)), ["bytes, "]), (flipped, ["file"]),
+                // Of equal length by chance it is known by its first line.
+                (other, ["bytes", "another class, day"]), ([], ["has 0 bytes"]),
             ] {
                 try folder.write(bytes, to: name)
                 let fault = await #expect(throws: ArchiveFault.self) {
                     try await scene.withArchiver(settings) { try await $0.verify(id: id) }
                 }
                 #expect(fault?.isFinding == true)
-                #expect(fault?.message.contains(words) == true, "\(fault?.message ?? "")")
+                let message = fault?.message ?? ""
+                #expect(words.contains { message.contains($0) }, "\(message)")
                 #expect(try await scene.state() == "damaged")
                 _ = try await scene.cleanUp()
                 #expect(try await scene.points() != nil, "row 20: the day stays")

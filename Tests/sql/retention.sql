@@ -231,5 +231,6 @@ select matches(
     '^PV302', 'row 82: a drop is refused while the rollups do not reach so far');
 rollback to savepoint before_late;
 
+select isnt_empty('select 1 from monitoring.retention_status', 'what is kept how long is shown for every class');
 select * from finish();
 rollback;

@@ -45,6 +45,8 @@ select results_eq(
     $$ select channel_ids, tenant_id, parent_id from monitoring.notification_routes $$,
     $$ values (array[pg_temp.id(1)], monitoring.system_tenant_id(), null::integer) $$,
     'the first one of a tenant gets a route for all its alerts');
+select is((select retry_attempts from monitoring.webhook_endpoints where id = pg_temp.id(1)), 20,
+    'an endpoint made so gets an alert through hours of its receiver''s silence');
 select is(monitoring.add_endpoint(pg_temp.id(2), 'pager', 'pagerduty', null, pg_temp.sealed('b')), false,
     'a second one changes no route');
 select is((select count(*) from monitoring.notification_routes), 1::bigint, 'and makes none');

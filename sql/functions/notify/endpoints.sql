@@ -103,10 +103,11 @@ declare
 begin
     if v_is_webhook then
         insert into monitoring.webhook_endpoints
-            (id, tenant_id, endpoint_name, webhook_url, sealed_secret, event_types)
+            (id, tenant_id, endpoint_name, webhook_url, sealed_secret, event_types, retry_attempts)
         values (
             add_endpoint.id, v_tenant_id, add_endpoint.name, add_endpoint.url, add_endpoint.sealed_secret,
-            add_endpoint.event_types);
+            -- Some seven hours: alerts go there too, and a receiver that starts anew loses none.
+            add_endpoint.event_types, 20);
     end if;
     insert into monitoring.notification_channels
         (id, tenant_id, channel_name, channel_type, configuration, sealed_secret, webhook_endpoint_id,

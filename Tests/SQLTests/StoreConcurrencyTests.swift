@@ -33,6 +33,23 @@ import Testing
         return accepted
     }
 
+    @Test("a day whose samples will not stand still is left to the next run, with PV221")
+    func aDayThatChangesIsLeft() async throws {
+        try await TestDatabase.withDatabase { database in
+            let connection = try await database.connect()
+            try await connection.execute(
+                """
+                create or replace function monitoring_internal.pack_next_at(p_now timestamptz)
+                returns text language sql as $$ select 'again'::text $$
+                """)
+            let fault = await #expect(throws: PostgresError.self) {
+                try await connection.execute("call monitoring.pack_samples()")
+            }
+            #expect(fault?.sqlState == "PV221")
+            await connection.close()
+        }
+    }
+
     @Test func ingestersOfTheSameNewSeriesBothSucceed() async throws {
         try await TestDatabase.withDatabase { database in
             let first = try await database.connect()

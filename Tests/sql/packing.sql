@@ -284,5 +284,13 @@ select bag_eq(
         order by name, labels, sampled_at desc $$,
     'but where a metric stays current for long, its newest is found in blocks too');
 
+-- what would not come back is not stored ---------------------------------------------------------------------------
+create or replace function monitoring_internal.choose_divisor(
+    p_values double precision[], p_min double precision, p_max double precision)
+returns double precision language sql immutable as 'select 1::double precision';
+select throws_ok(
+    $$ select monitoring_internal.encode_values(array(select 0.5 + n % 3 from generate_series(1, 200) as n), 0.5, 2.5) $$,
+    'PV220', null, 'a form that loses a value is found out before it is stored');
+
 select * from finish();
 rollback;

@@ -94,6 +94,13 @@ import Testing
                 try await admin.execute("select pg_sleep(\(Double(seed >> 33) / 2_147_483_648 * 0.25))")
                 child.signal(SIGKILL)
                 _ = await child.wait()
+                // The server ends its sessions when it finds them alone; what they still do counts as done before the kill.
+                try await admin.waitUntil(
+                    """
+                    select not exists (
+                        select from pg_stat_activity
+                        where datname = current_database() and application_name = 'pgvigil archive')
+                    """)
                 // What was in hand is taken over as after its lease; what counts is whole.
                 try await admin.execute(
                     "update monitoring.archives set lease_instance_id = null, lease_expires_at = null")

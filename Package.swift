@@ -75,7 +75,7 @@ let package = Package(
         tests("DeliveryTests", ["Delivery", "EmbeddedPostgres", "Postgres", "Runtime", "Secrets"]),
         tests("ArchivingTests", ["CCrypto", "Archiving", "EmbeddedPostgres", "Postgres", "Runtime"]),
         tests("ExporterTests", ["Exporter", "Postgres", "EmbeddedPostgres", "Runtime"]),
-        tests("SQLTests", ["Postgres", "EmbeddedPostgres"]),
+        tests("SQLTests", ["Postgres", "EmbeddedPostgres", "Runtime"]),
         tests("EndToEndTests", ["Migrations", "Postgres", "EmbeddedPostgres", "Runtime"]),
     ],
     swiftLanguageModes: [.v6]

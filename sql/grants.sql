@@ -268,8 +268,9 @@ grant execute on function
 -- What "pgvigil targets" does. No administrator gets a sealed secret: "test" and "rotate --reseal" are the service's.
 grant execute on function monitoring_internal.list_targets() to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
-grant execute on function monitoring_internal.tenant_id_of(text), monitoring_internal.target_connection(text) to
-    monitoring_admin;
+grant execute on function monitoring_internal.target_connection(text) to monitoring_admin;
+grant execute on function monitoring_internal.tenant_id_of(text) to
+    monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant execute on function monitoring_internal.target_secret(text) to monitoring_service;
 grant execute on function monitoring_internal.describe_target(text) to monitoring_admin, monitoring_service;
 
@@ -475,9 +476,15 @@ grant select (
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant select on monitoring.notification_routes, monitoring.notification_groups, monitoring.notification_members,
     monitoring.notification_log, monitoring.held_notifications, monitoring.notification_decisions,
-    monitoring.destination_states, monitoring.delivery_attempts to
+    monitoring.destination_states to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
-grant select on monitoring.outbox_messages, monitoring.deliveries, monitoring.dead_letters to
+-- An answer may repeat what it was sent: it is a body too.
+grant select (
+    delivery_id, attempt, fence, message_id, tenant_id, destination_id, outcome, status_code, error_class,
+    duration_seconds, instance_id, finished_at) on monitoring.delivery_attempts to
+    monitoring_analyst, monitoring_reader;
+grant select on monitoring.outbox_messages, monitoring.deliveries, monitoring.dead_letters,
+    monitoring.delivery_attempts to
     monitoring_admin, monitoring_service;
 grant select (
     delivery_id, message_id, message_created_at, tenant_id, destination_id, ordering_hash, state, due_at, deadline_at,
@@ -497,10 +504,11 @@ grant execute on function
     monitoring_internal.named_destination(text, text), monitoring_internal.named_or_system_tenant(text),
     monitoring_internal.brief_distance(timestamptz, timestamptz),
     monitoring_internal.list_deliveries(text, text, text, interval, integer),
-    monitoring_internal.list_deliveries_at(uuid, text, interval, integer, timestamptz),
+    monitoring_internal.list_deliveries_at(uuid, uuid, text, interval, integer, timestamptz),
     monitoring_internal.list_dead_letters(text, text, interval, boolean, integer),
-    monitoring_internal.list_dead_letters_at(uuid, interval, boolean, integer, timestamptz),
-    monitoring_internal.delivery_backlog(text, text), monitoring_internal.delivery_backlog_at(uuid, timestamptz),
+    monitoring_internal.list_dead_letters_at(uuid, uuid, interval, boolean, integer, timestamptz),
+    monitoring_internal.delivery_backlog(text, text), monitoring_internal.delivery_backlog_at(uuid, uuid, timestamptz),
+    monitoring_internal.listed_tenant_id(text, text), monitoring_internal.attempt_answer(bigint, bigint, timestamptz),
     monitoring_internal.find_delivery(text), monitoring_internal.describe_delivery(text),
     monitoring_internal.describe_delivery_at(text, timestamptz), monitoring_internal.delivery_timeline(text) to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;

@@ -14,7 +14,7 @@ select monitoring.create_tenant('acme');
 create role pgvigil_test_admin login in role monitoring_admin;
 create role pgvigil_test_reader login in role monitoring_reader;
 create role pgvigil_test_acme login in role monitoring_reader;
-select monitoring.add_tenant_member('pgvigil_test_acme', 'acme');
+select monitoring.add_tenant_member('pgvigil_test_acme', 'acme'), monitoring.add_tenant_member('pgvigil_test_reader', 'system');
 select monitoring.add_endpoint(gen_random_uuid(), name, 'webhook', 'https://' || name || '.example/in',
     'pgvigil:v1:0a1b2c3d:QUJDRA==') from unnest(array['ops', 'spare', 'other']) as name;
 create function pg_temp.send(p_name text, p_n text, p_at timestamptz) returns bigint language sql as $$
@@ -55,12 +55,12 @@ select pg_temp.send('spare', 'c', pg_temp.at(2)) as c \gset
 update monitoring.deliveries as d set ordering_hash = 7 where d.delivery_id in (:a, :b);
 select results_eq(
     $$ select l.delivery, l.receiver, l.event, l.state, l.tries, l.due, l.queued from monitoring_internal.list_deliveries_at(
-        null, null, null, 10, pg_temp.at(10)) as l $$,
+        null, null, null, null, 10, pg_temp.at(10)) as l $$,
     format($$ values (%s::bigint, 'ops', 'order.made', 'pending', 0, '10s ago', '10s ago'), (%s, 'ops', 'order.made', 'pending', 0,
         '9s ago', '9s ago'), (%s, 'spare', 'order.made', 'pending', 0, '8s ago', '8s ago') $$, :a, :b, :c),
     'what is open is listed, the oldest first');
 select results_eq(
-    $$ select l.delivery from monitoring_internal.list_deliveries_at(pg_temp.endpoint('ops'), 'pending', '9.5 s', 10, pg_temp.at(10)) as l $$,
+    $$ select l.delivery from monitoring_internal.list_deliveries_at(pg_temp.endpoint('ops'), null, 'pending', '9.5 s', 10, pg_temp.at(10)) as l $$,
     format('values (%s::bigint)', :b), 'of one receiver, in a state, since a time');
 select is_empty($$ select from monitoring_internal.list_deliveries('spare', null, 'failed', null, 10) $$, 'or none');
 select throws_ok($$ select monitoring_internal.list_deliveries(null, null, 'lost', null, 10) $$, 'PV987', 'there is no state "lost"',
@@ -101,6 +101,15 @@ select results_eq($$ select t.receiver, t.try, t.outcome, t.status, t.error, t.m
         || quote_literal(:c) || ') as t', $$ values ('spare', 1, 'failed', 503, 'status', 100::bigint, 'answer'),
         ('spare', 2, 'failed', null, 'tls', 100, 'answer') $$, 'its attempts with what was answered');
 select monitoring.set_endpoint_active('spare', true);
+set local role pgvigil_test_reader;
+select results_eq(format($$ select t.outcome, t.answer from monitoring_internal.delivery_timeline('%s') as t $$, :c),
+    $$ values ('failed', null::text), ('failed', null) $$, 'readers see how they ended, and not what was answered (attempt_answer)');
+select lives_ok(format($$ select * from monitoring_internal.describe_delivery('%s') $$, :c), 'and a delivery described');
+select throws_ok('select response from monitoring.delivery_attempts', '42501', null, 'an answer may repeat a body: readers read none');
+set local role pgvigil_test_admin;
+select is((select count(*) from monitoring.delivery_attempts as a where a.response = 'answer') > 0, true, 'administrators do');
+select is((select t.answer from monitoring_internal.delivery_timeline(:'c') as t limit 1), 'answer', 'in a timeline too');
+reset role;
 delete from monitoring.deliveries;
 
 -- Deadlines and fallbacks -------------------------------------------------------------------------------------------
@@ -121,7 +130,7 @@ select pg_temp.claim(pg_temp.at(112)), pg_temp.ack(500, null, pg_temp.at(112));
 select is_empty('select from monitoring.deliveries',
     'of two that are each other''s fallback, neither is given again what it has given up');
 select results_eq($$ select l.delivery, l.receiver, l.reason, l.tries from monitoring_internal.list_dead_letters_at(
-        null, null, false, 10, pg_temp.at(120)) as l $$,
+        null, null, null, false, 10, pg_temp.at(120)) as l $$,
     format($$ values ((select max(delivery_id) from monitoring.dead_letters), 'spare', 'status 500', 1), (%s, 'ops',
         'not delivered until its deadline', 0) $$, :d), 'dead letters are listed with their reasons, the newest first');
 select is(pg_temp.hint(format('select monitoring.retry_delivery(%s)', :d)), format('Queue it again: pgvigil deliveries replay %s', :d),
@@ -174,6 +183,15 @@ select is(pg_temp.cause('ops'), 'moving', 'what was just queued is on its way');
 update monitoring.deliveries set due_at = now() - interval '2 min';
 select is(monitoring_internal.live_services(), 0::bigint, 'no service runs');
 select is(pg_temp.cause('ops'), 'no_service', 'so that nobody claims');
+update monitoring.deliveries set due_at = now() + interval '1 min', state = 'failed', attempt = 1, last_status = 404, last_error = 'status';
+select results_eq($$ select h.cause_name, h.cause from monitoring.delivery_health as h where h.name = 'ops' $$,
+    $$ values ('failing', '1 of 1 failed last: status 404') $$, 'what a receiver refused is no breaker''s matter, but it failed');
+update monitoring.deliveries set last_status = 429;
+select results_eq($$ select h.cause, h.detail from monitoring.queue_health as h where h.cause in ('failing', 'moving') $$,
+    $$ values ('failing', 'ops: 1 of 1 failed last: status 429') $$, 'and the queue''s health says so too');
+update monitoring.deliveries set last_status = null, last_error = 'cancelled';
+select is(pg_temp.cause('ops'), 'moving', 'what a service gave back has not failed');
+update monitoring.deliveries set due_at = now() - interval '2 min', state = 'pending', attempt = 0, last_error = null;
 insert into monitoring.service_instances (instance_id, host_name, process_id, version, seen_at)
 values (pg_temp.service(1), 'here', 1, '1', clock_timestamp());
 select is(pg_temp.cause('ops'), 'not_claimed', 'one runs, and does not claim');
@@ -204,7 +222,19 @@ select results_eq(
     'the queue''s health is the causes there are');
 select results_eq($$ select b.receiver, b.in_flight, b.waiting, b.cause from monitoring_internal.delivery_backlog('ops', null) as b $$,
     $$ values ('ops', 1::bigint, 0::bigint, 'the service that had some in hand was lost') $$, 'and what is left is told by receiver');
-select is_empty($$ select from monitoring_internal.delivery_backlog_at(pg_temp.endpoint('spare'), now()) $$, 'where something is left');
+select is_empty($$ select from monitoring_internal.delivery_backlog_at(pg_temp.endpoint('spare'), null, now()) $$, 'where something is left');
+select is(monitoring_internal.listed_tenant_id(null, null), null, 'for no tenant the lists are of all');
+select results_eq($$ select count(*) from monitoring_internal.list_deliveries(null, 'acme', 'all', null, 10)
+    union all select count(*) from monitoring_internal.list_dead_letters(null, 'acme', null, true, 10)
+    union all select count(*) from monitoring_internal.delivery_backlog(null, 'acme')
+    union all select least(count(*), 1) from monitoring_internal.list_deliveries(null, 'system', 'all', null, 10)
+    union all select least(count(*), 1) from monitoring_internal.list_dead_letters(null, 'system', null, true, 10)
+    union all select count(*) from monitoring_internal.delivery_backlog(null, 'system') $$,
+    $$ values (0::bigint), (0), (0), (1), (1), (1) $$, 'for one, of its messages');
+select throws_ok(q, 'PV001', 'tenant "nope" does not exist', 'one that is not there is refused: ' || q) from unnest(array[
+    $$ select monitoring_internal.list_deliveries(null, 'nope', null, null, 10) $$,
+    $$ select monitoring_internal.list_dead_letters(null, 'nope', null, false, 10) $$,
+    $$ select monitoring_internal.delivery_backlog(null, 'nope') $$]) as q;
 select is_empty($$ select from monitoring_internal.delivery_horizon() $$, 'nobody keeps the table from being cleaned');
 select is_empty($$ select from monitoring_internal.delivery_horizon_at(1000000000, '0', now()) $$, 'or it does not matter');
 
@@ -228,6 +258,8 @@ grant usage on schema tap to public;
 set local role pgvigil_test_acme;
 select is_empty($$ select from monitoring_internal.list_deliveries(null, null, 'all', null, 10) $$, 'a tenant lists no other''s deliveries');
 select is_empty($$ select from monitoring_internal.list_dead_letters(null, null, null, true, 10) $$, 'nor dead letters');
+select is_empty($$ select from monitoring_internal.list_deliveries(null, 'acme', 'all', null, 10) $$, 'it may name itself');
+select throws_ok($$ select monitoring_internal.list_deliveries(null, 'system', 'all', null, 10) $$, 'PV001', null, 'another is not there for it');
 select is_empty($$ select from monitoring.queue_health $$, 'nor sees what keeps them');
 select throws_ok('select monitoring.retry_delivery(1)', '42501', null, 'readers retry nothing');
 select throws_ok($$ select monitoring.replay_deliveries('ops') $$, '42501', null, 'and replay nothing');

@@ -15,7 +15,9 @@ select state.destination_id, state.tenant_id, coalesce(endpoint.endpoint_name, c
         when 'breaker_open' then 'it does not answer: ' || coalesce(state.last_error, 'nothing')
         when 'asked_to_wait' then 'it asked to be left alone for a while'
         when 'service_lost' then 'the service that had some in hand was lost'
-        when 'failing' then 'it failed last: ' || coalesce(state.last_error, 'nothing')
+        when 'failing' then case
+            when state.consecutive_failures > 0 then 'it failed last: ' || coalesce(state.last_error, 'nothing')
+            else format('%s of %s failed last: %s', queue.failed, waiting.pending + waiting.in_flight, queue.error) end
         when 'not_claimed' then 'services run, and none takes them'
         when 'moving' then 'waiting'
         else 'nothing waits'
@@ -46,9 +48,14 @@ left join (
         count(*) filter (where delivery.state = 'in_flight') as in_flight,
         count(*) filter (where delivery.state = 'held') as held,
         count(*) filter (where delivery.lease_expires_at < now()) as expired,
+        -- What a receiver refuses opens no breaker. One given back by its service was not sent.
+        count(*) filter (where tried.error is not null) as failed, max(tried.error) as error,
         min(delivery.due_at) filter (where delivery.state <> 'held') as oldest_due_at,
         min(delivery.due_at) filter (where delivery.state in ('pending', 'failed')) as oldest_unclaimed_at
     from monitoring.deliveries as delivery
+    cross join lateral (
+        select case when delivery.state <> 'held' then coalesce(
+            'status ' || delivery.last_status, nullif(delivery.last_error, 'cancelled')) end as error) as tried
     group by delivery.destination_id
 ) as queue on queue.destination_id = state.destination_id
 cross join lateral (
@@ -75,6 +82,7 @@ cross join lateral (
         when queue.oldest_unclaimed_at < now() - interval '1 minute'
             and state.open_until < now() - interval '1 minute' and waiting.in_flight < state.in_flight_limit
             then 'not_claimed'
+        when queue.failed > 0 then 'failing'
         else 'moving'
     end as cause
 ) as named;

@@ -1,5 +1,5 @@
 -- delivery/show.sql: all that is known of one delivery.
--- Owns find_delivery, describe_delivery(_at), delivery_timeline. Writes nothing.
+-- Owns find_delivery, describe_delivery(_at), attempt_answer, delivery_timeline. Writes nothing.
 -- Concurrency: reads with the caller's rights, so each role sees what it may.
 
 -- The delivery that a word means: its number, or the id that its receiver has seen, of which it is the latest.
@@ -55,7 +55,7 @@ begin
     left join monitoring.deliveries as delivery on delivery.delivery_id = wanted.delivery_id
     left join monitoring.dead_letters as dead on dead.delivery_id = wanted.delivery_id
     left join lateral (
-        select attempt.*
+        select attempt.message_id, attempt.destination_id, attempt.outcome, attempt.attempt
         from monitoring.delivery_attempts as attempt
         where attempt.delivery_id = wanted.delivery_id
         order by attempt.finished_at desc, attempt.fence desc
@@ -111,6 +111,28 @@ $$;
 
 comment on function monitoring_internal.describe_delivery(text) is 'What is known of a delivery, as pairs.';
 
+-- The begin of what an attempt was answered, for who may read bodies: an answer may repeat its request's.
+create or replace function monitoring_internal.attempt_answer(
+    p_delivery_id bigint, p_fence bigint, p_finished_at timestamptz)
+returns text
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not has_column_privilege('monitoring.delivery_attempts', 'response', 'select') then
+        return null;
+    end if;
+    return (
+        select left(regexp_replace(attempt.response, '\s+', ' ', 'g'), 120)
+        from monitoring.delivery_attempts as attempt
+        where attempt.delivery_id = p_delivery_id and attempt.fence = p_fence
+            and attempt.finished_at = p_finished_at);
+end;
+$$;
+
+comment on function monitoring_internal.attempt_answer(bigint, bigint, timestamptz) is
+    'The begin of what an attempt was answered; null for who may not read bodies.';
+
 -- The attempts of the message of a delivery, those of its replays and fallbacks too.
 -- Raises: PV983.
 create or replace function monitoring_internal.delivery_timeline(p_word text)
@@ -123,7 +145,7 @@ as $$
     select date_trunc('milliseconds', attempt.finished_at), attempt.delivery_id,
         monitoring_internal.destination_name(attempt.destination_id), attempt.attempt, attempt.outcome,
         attempt.status_code, attempt.error_class, round(attempt.duration_seconds * 1000)::bigint,
-        left(regexp_replace(attempt.response, '\s+', ' ', 'g'), 120)
+        monitoring_internal.attempt_answer(attempt.delivery_id, attempt.fence, attempt.finished_at)
     from monitoring.delivery_attempts as attempt
     where attempt.message_id = (
         select known.message_id

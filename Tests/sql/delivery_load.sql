@@ -163,5 +163,13 @@ select results_eq(
     $$ select c.name = 'of1', count(*), count(distinct c.name) from claimed as c group by 1 order by 1 $$, $$ values (false, 980::bigint, 49::bigint) $$,
     'where one hangs with all that it takes at once, the other forty-nine get theirs in as many claims as without it');
 
+-- Many events in one statement, of tables that nobody has analysed --------------------------------------------------------
+create temporary table sent (turn integer, blocks bigint);
+insert into sent select n, pg_temp.blocks($q$ select count(*) filter (where monitoring.send_webhook_notification(
+    pg_temp.endpoint('of2'), 'order.made', jsonb_build_object('n', n))) from generate_series(1, 400) as n $q$) from generate_series(1, 4) as n;
+select cmp_ok((select max(blocks) from sent where turn > 1), '<', 400 * 70::bigint, 'an event costs few blocks to queue');
+select cmp_ok((select blocks from sent where turn = 4), '<', (select blocks * 6 / 5 from sent where turn = 2),
+    'and no more where many were queued before it in its transaction');
+
 select * from finish();
 rollback;

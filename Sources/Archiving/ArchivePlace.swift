@@ -22,6 +22,14 @@ protocol ArchivePlace: Sendable {
 struct LocalCopy: Sendable {
     let path: String
     let isTemporary: Bool
+    /// Lives as long as the copy.
+    var folder: PrivateFolder?
+
+    /// Removes what is temporary; called when nobody reads any more.
+    func discard() {
+        if isTemporary { Files.remove(path) }
+        withExtendedLifetime(folder) {}
+    }
 }
 
 extension ArchivePlace {

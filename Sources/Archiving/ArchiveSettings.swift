@@ -79,7 +79,7 @@ package struct ArchiveSettings: Sendable {
         return BucketPlace(
             address: address,
             credentials: try BucketCredentials.find(file: credentialsFile, environment: environment),
-            folder: folder, unixTime: { Int(time(nil)) })
+            folder: try PrivateFolder(in: folder), unixTime: { Int(time(nil)) })
     }
 
     private static func checked(_ endpoint: String) throws(ArchiveFault) -> String {

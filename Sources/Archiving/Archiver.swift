@@ -196,14 +196,14 @@ package struct Archiver: Sendable {
         _ claim: ClaimedArchive, _ place: any ArchivePlace, _ name: String, _ facts: ArchiveFacts
     ) async throws {
         let copy = try await Blocking.run { () throws(ArchiveFault) in try place.fetch(name) }
-        defer { if copy.isTemporary { Files.remove(copy.path) } }
+        defer { copy.discard() }
         try await Blocking.run { [shutdown] () throws(ArchiveFault) in
             try ArchiveFileReader(path: copy.path, facts: facts).verify { (share) throws(ArchiveFault) in
                 if shutdown.isRequested { throw ArchiveFault(.interrupted, "interrupted") }
                 tell("checking", claim, share)
             }
             let manifest = try place.fetch(type(of: place).manifestName(name))
-            defer { if manifest.isTemporary { Files.remove(manifest.path) } }
+            defer { manifest.discard() }
             guard try Files.read(manifest.path) == Array(facts.manifest.utf8) else {
                 throw ArchiveFault(.damaged, "the manifest is not what was written")
             }
@@ -267,7 +267,7 @@ package struct Archiver: Sendable {
         try await readBack(claim, place, name, facts)
         try await store.beginRestore(claim, keep: keep)
         let copy = try await Blocking.run { () throws(ArchiveFault) in try place.fetch(name) }
-        defer { if copy.isTemporary { Files.remove(copy.path) } }
+        defer { copy.discard() }
         let reader = try await Blocking.run { () throws(ArchiveFault) in
             try ArchiveFileReader(path: copy.path, facts: facts)
         }

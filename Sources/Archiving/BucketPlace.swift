@@ -27,7 +27,7 @@ struct BucketPlace: ArchivePlace {
     let address: Address
     let credentials: BucketCredentials
     /// Where files are while they are made or read.
-    let folder: String
+    let folder: PrivateFolder
     /// Seconds since 1970.
     let unixTime: @Sendable () -> Int
 
@@ -35,7 +35,7 @@ struct BucketPlace: ArchivePlace {
 
     func partialPath(_ name: String) throws(ArchiveFault) -> String {
         let flat = name.map { $0 == "/" ? "_" : String($0) }.joined()
-        return "\(folder)/pgvigil-\(getpid())-\(flat).partial"
+        return "\(folder.path)/\(flat).partial"
     }
 
     func keep(_ path: String, as name: String) throws(ArchiveFault) {
@@ -59,7 +59,7 @@ struct BucketPlace: ArchivePlace {
         do throws(ArchiveFault) {
             let reply = try transfer("GET", name, bodySHA256: Digest.hex(of: []), download: descriptor)
             guard reply.status == 200 else { throw refusal(reply, "read", name) }
-            return LocalCopy(path: path, isTemporary: true)
+            return LocalCopy(path: path, isTemporary: true, folder: folder)
         } catch {
             Files.remove(path)
             throw error

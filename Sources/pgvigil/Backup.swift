@@ -10,7 +10,7 @@ extension Command {
         summary: "restore a base backup into a fresh server and compare",
         subcommands: [
             Command(
-                name: "check", summary: "restore a base backup privately and compare the rows of all tables",
+                name: "check", summary: "restore a base backup and compare its rows",
                 options: [
                     .dsn, .value("backup", "DIR", "check a copy of this backup (default: take one now)"),
                     .value("work", "DIR", "where the restored server lives (default: /var/tmp)"),

@@ -13,7 +13,7 @@ enum HelpText {
         }
         let options = command.options.filter { !$0.isRare }.map { (left($0), $0.summary) }
         if !options.isEmpty { lines += ["", "options:"] + table(options) }
-        let rare = command.options.filter(\.isRare).map(left).joined(separator: ", ")
+        let rare = command.options.filter(\.isRare).map { "--\($0.name)" }.joined(separator: ", ")
         if !rare.isEmpty { lines += wrapped("More, in docs/operations.md: \(rare)", width: screenWidth) }
         lines += footer(command, title)
         return lines.joined(separator: "\n") + "\n"
@@ -38,7 +38,9 @@ enum HelpText {
                 "", "Every option can be set in the environment too: --\(option.name) as \(option.environmentName).",
             ]
         }
-        return command.subcommands.isEmpty ? [] : ["", "More on a command: \(title) COMMAND --help"]
+        guard !command.subcommands.isEmpty else { return [] }
+        let statuses = title.contains(" ") ? "" : "; exit statuses: docs/errors.md"
+        return ["", "More on a command: \(title) COMMAND --help\(statuses)"]
     }
 
     private static func table(_ rows: [(String, String)]) -> [String] {

@@ -9,7 +9,7 @@ extension Command {
         summary: "rebuild indexes that are invalid or bloated",
         subcommands: [
             Command(
-                name: "reindex", summary: "rebuild what needs it, concurrently, one index after the other",
+                name: "reindex", summary: "rebuild indexes that need it, one after the other",
                 options: [.dsn, .flag("list", "only show what would be rebuilt, and why")],
                 details: [
                     "The login must be a member of monitoring_owner: status 67 says so. A service",

@@ -59,6 +59,7 @@ struct ArchiveStore: Sendable {
             ).single())
     }
 
+    @inline(never)
     func facts(_ claim: ClaimedArchive) async throws(PostgresError) -> ArchiveFacts {
         try ArchiveFacts(
             row: try await call(
@@ -80,6 +81,7 @@ struct ArchiveStore: Sendable {
     }
 
     /// What a reading found; nil for nothing wrong.
+    @inline(never)
     func check(_ claim: ClaimedArchive, fault: String?) async throws(PostgresError) {
         _ = try await call(
             "select monitoring_internal.check_archive($1::bigint, $2::bigint, $3)", key(claim) + [fault])

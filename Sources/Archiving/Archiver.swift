@@ -192,6 +192,7 @@ package struct Archiver: Sendable {
     }
 
     /// Reads the file from where it was put, manifest and all.
+    @inline(never)
     private func readBack(
         _ claim: ClaimedArchive, _ place: any ArchivePlace, _ name: String, _ facts: ArchiveFacts
     ) async throws {
@@ -231,6 +232,7 @@ package struct Archiver: Sendable {
 
     // MARK: Reading
 
+    @inline(never)
     private func opened(_ claim: ClaimedArchive) throws -> (place: any ArchivePlace, name: String) {
         guard let destination = claim.destination, let name = claim.fileName else {
             throw ArchiveFault(.missing, "no file was written yet")
@@ -241,14 +243,25 @@ package struct Archiver: Sendable {
     private func verify(_ claim: ClaimedArchive) async throws {
         let (place, name) = try opened(claim)
         let facts = try await store.facts(claim)
+        let fault = try await finding(claim, place, name, facts)
+        try await store.check(claim, fault: fault?.message)
+        if let fault { throw fault }
+    }
+
+    /// What is wrong with a file; nil for nothing.
+    ///
+    /// Not inlined, as those it stands beside: the optimiser of Swift 6.3 crashes on verify(_:) otherwise.
+    @inline(never)
+    private func finding(
+        _ claim: ClaimedArchive, _ place: any ArchivePlace, _ name: String, _ facts: ArchiveFacts
+    ) async throws -> ArchiveFault? {
         do {
             try await readBack(claim, place, name, facts)
         } catch {
             guard let fault = error as? ArchiveFault, fault.isFinding else { throw error }
-            try await store.check(claim, fault: fault.message)
-            throw fault
+            return fault
         }
-        try await store.check(claim, fault: nil)
+        return nil
     }
 
     private func remove(_ claim: ClaimedArchive) async throws {

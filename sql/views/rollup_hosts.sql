@@ -10,7 +10,7 @@ select
     bucket.metric_type,
     bucket.labels ->> 'environment' as environment,
     bucket.labels ->> 'unit' as unit,
-    case when bucket.kind <> 'counter' then bucket.total / bucket.samples end as value,
+    case when bucket.kind <> 'counter' then monitoring_internal.ratio(bucket.total, bucket.samples) end as value,
     bucket.lowest as min_value,
     bucket.highest as max_value,
     monitoring_internal.sketch_quantile(bucket.sketch, 0.95, bucket.lowest, bucket.highest) as p95_value,
@@ -46,7 +46,7 @@ select
     bucket.metric_type,
     bucket.labels ->> 'environment' as environment,
     bucket.labels ->> 'unit' as unit,
-    case when bucket.kind <> 'counter' then bucket.total / bucket.samples end as value,
+    case when bucket.kind <> 'counter' then monitoring_internal.ratio(bucket.total, bucket.samples) end as value,
     bucket.lowest as min_value,
     bucket.highest as max_value,
     monitoring_internal.sketch_quantile(bucket.sketch, 0.95, bucket.lowest, bucket.highest) as p95_value,
@@ -82,7 +82,7 @@ select
     bucket.metric_type,
     bucket.labels ->> 'environment' as environment,
     bucket.labels ->> 'unit' as unit,
-    case when bucket.kind <> 'counter' then bucket.total / bucket.samples end as value,
+    case when bucket.kind <> 'counter' then monitoring_internal.ratio(bucket.total, bucket.samples) end as value,
     bucket.lowest as min_value,
     bucket.highest as max_value,
     monitoring_internal.sketch_quantile(bucket.sketch, 0.95, bucket.lowest, bucket.highest) as p95_value,
@@ -153,8 +153,9 @@ select
     max(usage.p95) filter (where usage.metric = 'usage_net_recv_mb_s') as p95_net_recv_mb_s,
     max(usage.samples) as sample_count
 from (
-    select hour.tenant_id, hour.bucket_at, hour.system_id, hour.metric, hour.total / hour.samples as mean, hour.highest,
-        hour.samples, monitoring_internal.sketch_quantile(hour.sketch, 0.95, hour.lowest, hour.highest) as p95
+    select hour.tenant_id, hour.bucket_at, hour.system_id, hour.metric,
+        monitoring_internal.ratio(hour.total, hour.samples) as mean, hour.highest, hour.samples,
+        monitoring_internal.sketch_quantile(hour.sketch, 0.95, hour.lowest, hour.highest) as p95
     from (
         select part.tenant_id, part.bucket_at, part.labels ->> 'system_id' as system_id, part.metric,
             sum(part.sample_count)::bigint as samples,

@@ -1,36 +1,10 @@
 -- queries/fold.sql: what samples and rollups come to in the buckets of a grid.
--- Owns summable, squared, folded_value, fold_values, fold_ends. Writes nothing.
+-- Owns folded_value, fold_values, fold_ends. Writes nothing.
 -- Concurrency: reads of one snapshot.
 --
 -- A unit is what is measured together: a series, or the series of a group. What is read of each series comes as five
 -- arrays from query_reads: raw samples by the key of their partitions, packed ones by a call a stretch, rollups by the
 -- key of their level. A rollup's row stands for its samples.
-
--- A value as sums take it: one so great that a sum of them may be no number is infinite, as it is in rollups.
-create or replace function monitoring_internal.summable(p_value double precision)
-returns double precision
-language sql immutable parallel safe
-begin atomic
-    select case when abs(p_value) <= 1e300 then p_value else sign(p_value) * 'Infinity'::double precision end;
-end;
-
-comment on function monitoring_internal.summable(double precision) is
-    'A value as sums take it: beyond 1e300 infinite, so that no sum is an error.';
-
--- Its square, as rollups take it.
-create or replace function monitoring_internal.squared(p_value double precision)
-returns double precision
-language sql immutable parallel safe
-begin atomic
-    select case
-        when abs(p_value) > 1e150 then 'Infinity'::double precision
-        when abs(p_value) > 1e-150 then p_value * p_value
-        else 0
-    end;
-end;
-
-comment on function monitoring_internal.squared(double precision) is
-    'The square of a value; infinite or zero where it is no double precision number.';
 
 -- What is asked of count, sums and extremes. Sums of squares are precise to some sixteen digits of the greatest value,
 -- not of the deviation.
@@ -41,7 +15,7 @@ returns double precision
 language sql immutable parallel safe
 begin atomic
     select case p_aggregate
-        when 'avg' then p_total / p_samples
+        when 'avg' then monitoring_internal.ratio(p_total, p_samples)
         when 'min' then p_least
         when 'max' then p_most
         when 'sum' then p_total
@@ -49,7 +23,9 @@ begin atomic
         when 'stddev' then case
             when p_least = p_most then 0
             when p_squares = 'Infinity' then p_squares
-            else sqrt(greatest(p_squares / p_samples - (p_total / p_samples) ^ 2, 0))
+            else sqrt(greatest(
+                monitoring_internal.ratio(p_squares, p_samples)
+                    - monitoring_internal.squared(monitoring_internal.ratio(p_total, p_samples)), 0))
         end
     end;
 end;

@@ -89,14 +89,14 @@ begin
     from (
         select wanted.group_no, max(newest.sampled_at) as sampled_at,
             case v_asked.inner_name
-                when 'avg' then avg(newest.value)
-                when 'min' then min(newest.value)
-                when 'max' then max(newest.value)
-                when 'sum' then sum(newest.value)
-                when 'count' then count(*)
-                when 'stddev' then stddev_pop(newest.value)
-                when 'quantile' then percentile_cont(v_asked.quantile) within group (order by newest.value)
-                else (array_agg(newest.value order by newest.sampled_at desc, newest.series_id))[1]
+                when 'last' then (array_agg(newest.value order by newest.sampled_at desc, newest.series_id))[1]
+                when 'quantile' then percentile_cont(v_asked.quantile)
+                    within group (order by monitoring_internal.rankable(newest.value))
+                when 'stddev' then case when max(abs(newest.value)) > 1e150 then 'Infinity'
+                    else stddev_pop(case when abs(newest.value) <= 1e150 then newest.value end) end
+                else monitoring_internal.folded_value(
+                    v_asked.inner_name, count(*), sum(monitoring_internal.summable(newest.value)), null,
+                    min(newest.value), max(newest.value))
             end as value
         from unnest(v_groups.series_ids, v_groups.group_nos) as wanted (series_id, group_no)
         inner join monitoring_internal.newest_values(

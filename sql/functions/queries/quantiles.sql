@@ -37,7 +37,7 @@ begin
         from monitoring_internal.read_packed(p_series, p_units, p_sources, p_from, p_until) as packed
     )
     select part.unit_no, monitoring_internal.bucket_of(part.at, p_stride, p_origin, p_starts),
-        percentile_cont(p_quantile) within group (order by part.value)
+        percentile_cont(p_quantile) within group (order by monitoring_internal.rankable(part.value))
     from part
     group by 1, 2;
 end;

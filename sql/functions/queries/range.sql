@@ -84,13 +84,12 @@ begin
     end if;
     return query
     select p_groups[unit.unit_no], unit.bucket_at,
-        case v_asked.outer_name
-            when 'avg' then avg(unit.value)
-            when 'min' then min(unit.value)
-            when 'max' then max(unit.value)
-            when 'count' then count(unit.value)
-            when 'stddev' then stddev_pop(unit.value)
-            else sum(unit.value)
+        case
+            when v_asked.outer_name <> 'stddev' then monitoring_internal.folded_value(
+                v_asked.outer_name, count(unit.value), sum(monitoring_internal.summable(unit.value)), null,
+                min(unit.value), max(unit.value))
+            when max(abs(unit.value)) > 1e150 then 'Infinity'
+            else stddev_pop(case when abs(unit.value) <= 1e150 then unit.value end)
         end
     from monitoring_internal.fold_query(
         v_asked.inner_name, v_asked.quantile, p_start_at, v_reads.series_ids, v_reads.unit_nos, v_reads.sources,
@@ -140,9 +139,10 @@ as $$
             when p_fill = 'zero' then 0
             when p_fill = 'previous' and neighbour.before_no > 0 then neighbour.value_before
             when p_fill = 'linear' and neighbour.before_no > 0 and neighbour.after_no > 0 then
-                neighbour.value_before + (neighbour.value_after - neighbour.value_before)
-                    * extract(epoch from neighbour.bucket_at - neighbour.before_at)::double precision
-                    / extract(epoch from neighbour.after_at - neighbour.before_at)::double precision
+                monitoring_internal.sketch_between(
+                    neighbour.value_before, neighbour.value_after,
+                    extract(epoch from neighbour.bucket_at - neighbour.before_at)::double precision
+                        / extract(epoch from neighbour.after_at - neighbour.before_at)::double precision)
         end)
     from neighbour;
 $$;

@@ -9,7 +9,7 @@ language sql immutable parallel safe
 begin atomic
     select case
         when p_before is null then 0
-        when p_after < p_before then greatest(p_after, 0)
+        when p_after < p_before then least(greatest(p_after, 0), 1e300)
         -- No difference of two numbers is an error.
         else least(greatest(p_after, -1e300), 1e300) - least(greatest(p_before, -1e300), 1e300)
     end;
@@ -72,7 +72,8 @@ begin
         where walk.at >= p_start_at
     )
     select step.unit_no, step.bucket_at,
-        case p_aggregate when 'increase' then sum(step.grown) else sum(step.grown) / sum(step.seconds) end
+        case p_aggregate when 'increase' then sum(step.grown)
+            else monitoring_internal.ratio(sum(step.grown), sum(step.seconds)) end
     from step
     where step.seconds > 0
     group by step.unit_no, step.bucket_at;

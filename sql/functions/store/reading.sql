@@ -47,12 +47,15 @@ begin atomic
                 item.slope, item.bases, item.wide_bases, item.bits, item.starts, item.value_list) as value
         from (
             select block.*, generate_series(
-                case when block.time_bit_width = 0 and block.time_slope > 0 then greatest(0, ceil(
-                    (round(date_part('epoch', p_from) * 1000000) - block.first)
-                    / (block.time_unit * block.time_slope)))::integer else 0 end,
-                case when block.time_bit_width = 0 and block.time_slope > 0 then least(block.sample_count, ceil(
-                    (round(date_part('epoch', p_until) * 1000000) - block.first)
-                    / (block.time_unit * block.time_slope)))::integer else block.sample_count end - 1) as number
+                -- Cut before it becomes an integer: steps may be a microsecond long.
+                case when block.time_bit_width = 0 and block.time_slope > 0
+                    then greatest(0, least(block.sample_count, ceil(
+                        (round(date_part('epoch', p_from) * 1000000) - block.first)
+                        / (block.time_unit * block.time_slope))))::integer else 0 end,
+                case when block.time_bit_width = 0 and block.time_slope > 0
+                    then greatest(0, least(block.sample_count, ceil(
+                        (round(date_part('epoch', p_until) * 1000000) - block.first)
+                        / (block.time_unit * block.time_slope))))::integer else block.sample_count end - 1) as number
             from monitoring_internal.open_blocks as block
             where block.series_id = any (p_series)
                 and block.period_at > p_from - interval '24 hours' and block.period_at < p_until

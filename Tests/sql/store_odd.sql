@@ -1,0 +1,95 @@
+-- What nobody sends on purpose: values at the ends of what a number holds, times a microsecond apart.
+begin;
+set local search_path = tap, pg_catalog;
+set local client_min_messages = warning;
+select no_plan();
+
+-- What a question says: its answer's rows, or the error that it must not be.
+create function pg_temp.said(p_question text) returns text language plpgsql as $$
+declare v_rows bigint;
+begin
+    execute 'select count(*) from (' || p_question || ') as answer' into v_rows;
+    return 'answered';
+exception when others then
+    return format('%s %s: %s', sqlstate, sqlerrm, p_question);
+end
+$$;
+create function pg_temp.work(p_now timestamptz) returns void language plpgsql as $$
+begin
+    for n in 1..1000 loop
+        exit when (monitoring_internal.refresh_next_rollup_at(8, null, p_now)).action is null;
+    end loop;
+    for n in 1..1000 loop
+        exit when monitoring_internal.pack_next_at(p_now) is null;
+    end loop;
+end
+$$;
+create function pg_temp.send(p_metric text, p_labels jsonb, p_values double precision[], p_times timestamptz[])
+returns monitoring.ingest_result language sql as $$
+    select monitoring_internal.ingest_samples_at(
+        array_fill(p_metric, array[cardinality(p_values)]), array_fill(p_labels, array[cardinality(p_values)]), p_values,
+        p_times, null, (select max(t) from unnest(p_times) as t) + interval '1 minute')
+$$;
+-- One question of each aggregate, once by rollups where there are any and once by samples, drawn on and not.
+create function pg_temp.refused(p_metric text, p_now timestamptz) returns text language sql as $$
+    select string_agg(said, E'\n')
+    from unnest(array['avg', 'min', 'max', 'sum', 'count', 'stddev', 'first', 'last', 'p1', 'p50', 'p95', 'sum(avg)', 'sum(max)',
+            'avg(max)', 'stddev(min)', 'sum(sum)', 'max(p95)']
+        || case when p_metric ~ '_total$' then array['rate', 'increase', 'max(rate)'] else '{}' end) as aggregate,
+    unnest(array['1 hour', '20 s']) as step, unnest(array['none', 'linear']) as fill,
+    pg_temp.said(format('select * from monitoring_internal.query_range_at(%L, ''{}'', ''2026-03-01 09:59:30Z'', ''2026-03-01 12:00Z'', %L, %L,
+        ''{}'', %L, %L)', p_metric, step, aggregate, fill, p_now)) as said
+    where said <> 'answered'
+$$;
+
+select monitoring_internal.register_families('[{"name": "odd_huge", "kind": "gauge"}, {"name": "odd_tiny", "kind": "gauge"},
+    {"name": "odd_huge_total", "kind": "counter"}, {"name": "odd_tiny_total", "kind": "counter"}, {"name": "odd_close", "kind": "gauge"}]');
+select pg_temp.send(metric, labels || '{"platform": "p", "asset_id": "a", "host_id": "h", "system_id": "s"}', point_values, array(
+        select timestamptz '2026-03-01 10:00Z' + n * interval '50 s' from generate_series(1, cardinality(point_values)) as n))
+from (values
+    ('odd_huge', '{"n": "1"}'::jsonb, '{1e308,-1e308,1.7e308,1e308}'::double precision[]), ('odd_huge', '{"n": "2"}', '{-1.7e308}'),
+    ('odd_tiny', '{"n": "1"}', '{5e-324,0,0,0,-5e-324}'), ('odd_tiny', '{"n": "2"}', '{1e-170,3e-170}'), ('odd_tiny', '{"n": "3"}', '{5e-324}'),
+    ('odd_huge_total', '{}', '{1.7e308,1.6e308,1.5e308,1.4e308,1e3}'), ('odd_tiny_total', '{}', '{0,5e-324,0,5e-324}')
+) as sent (metric, labels, point_values);
+
+select is(string_agg(refused, E'\n'), null, 'no sample of any size stops a question to samples')
+from unnest(array['odd_huge', 'odd_tiny', 'odd_huge_total', 'odd_tiny_total']) as metric, pg_temp.refused(metric, '2026-03-01 12:00Z') as refused;
+select is(string_agg(said, E'\n'), null, 'nor one to an instant')
+from unnest(array['odd_huge', 'odd_tiny']) as metric,
+unnest(array['avg', 'min', 'max', 'sum', 'count', 'stddev', 'last', 'p50', 'p95']) as aggregate,
+pg_temp.said(format('select * from monitoring_internal.query_instant_at(%L, ''{}'', ''2026-03-01 10:04Z'', %L, ''{}'', ''2026-03-01 12:00Z'')', metric, aggregate)) as said
+where said <> 'answered';
+create function pg_temp.refused_views() returns text language sql as $$
+    select string_agg(said, E'\n') from unnest(array['hourly_metrics_summary', 'metrics', 'metrics_hourly', 'platform_metrics_hourly', 'aggregated_metrics',
+        'system_metrics_1h', 'hourly_performance_stats']) as view,
+    pg_temp.said(format('select md5(v::text) from monitoring.%I as v', view)) as said where said <> 'answered'
+$$;
+select is(pg_temp.refused_views(), null, 'nor a view''s live tail');
+select pg_temp.work('2026-03-01 12:00Z');
+select is(pg_temp.refused_views(), null, 'nor a view of rollups');
+select is(string_agg(refused, E'\n'), null, 'nor a question to rollups')
+from unnest(array['odd_huge', 'odd_tiny', 'odd_huge_total', 'odd_tiny_total']) as metric, pg_temp.refused(metric, '2026-03-01 12:00Z') as refused;
+select results_eq($$ select value from monitoring_internal.query_range_at('odd_tiny', '{"n": "2"}', '2026-03-01 10:00Z', '2026-03-01 11:00Z', '1 hour', 'avg',
+    null, 'none', '2026-03-01 12:00Z') $$, array[2e-170::double precision], 'small numbers keep their mean');
+
+select results_eq($$ select monitoring_internal.rankable(value) from unnest('{1e308,-1e308,5e-324,0.1,-1e-280}'::double precision[]) as value $$,
+    '{8e307,-8e307,0,0.1,-1e-280}'::double precision[], 'rankable() changes only what percentile_cont cannot take');
+select results_eq($$ select monitoring_internal.ratio(value, divisor) from (values (1e308, 0.001), (-1e308, 0.5), (5e-324, 3), (5e-324, 1), (1, 4)) as given (value, divisor) $$,
+    '{Infinity,-Infinity,0,5e-324,0.25}'::double precision[], 'ratio() is no error');
+
+-- Two samples a microsecond apart are a block of equal steps: a day is 86 400 000 000 such steps away.
+select pg_temp.send('odd_close', '{}', '{1,2}', '{2026-03-03 00:00Z,2026-03-03 00:00:00.000001Z}');
+select pg_temp.send('odd_close', '{}', '{3}', '{2026-03-08 00:00Z}');
+select pg_temp.work('2026-03-08 12:00Z');
+select is(monitoring_internal.packed_until(), '2026-03-04 00:00Z', 'the day is packed');
+select results_eq(
+    $$ select value from unnest('{2026-03-02 00:00Z,2026-03-03 00:00:00.000001Z}'::timestamptz[]) as from_at
+        cross join lateral monitoring_internal.query_range_at(
+            'odd_close', '{}', from_at, '2026-03-03 23:00Z', '1 month', 'count', null, 'none', '2026-03-08 12:00Z') $$,
+    array[2::double precision, 1], 'steps of a microsecond are read from any time on');
+select results_eq(
+    $$ select count(*) from monitoring.samples_between('odd_close', '{}', '2026-03-03 01:00Z', '2026-03-03 23:00Z') $$, array[0::bigint],
+    'and hours after the last of them');
+
+select * from finish();
+rollback;

@@ -148,7 +148,9 @@ grant select on
 grant select on monitoring.retention_classes, monitoring.rollup_runs, monitoring.rollup_status to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant insert, update, delete on monitoring.retention_classes to monitoring_admin;
-grant execute on procedure monitoring.refresh_rollups() to monitoring_admin, monitoring_service;
+grant execute on procedure
+    monitoring.refresh_rollups(), monitoring_internal.refresh_rollups_at(timestamptz)
+    to monitoring_admin, monitoring_service;
 grant execute on function monitoring_internal.rollup_progress() to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant execute on function monitoring_internal.refresh_next_rollup(integer, bigint) to

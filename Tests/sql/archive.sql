@@ -208,6 +208,24 @@ select is(monitoring_internal.cleanup_old_metrics_at('2026-01-09 04:00Z'), 0::bi
 update monitoring.archives set restored_until = '2026-01-09 05:00Z' where restored_until is not null;
 select cmp_ok(monitoring_internal.cleanup_old_metrics_at('2026-01-09 05:01Z'), '>', 0::bigint, 'but afterwards');
 
+-- a clock that was ahead ---------------------------------------------------------------------------
+savepoint before_jump;
+update monitoring.archives
+set due_at = '2027-01-09 01:00Z', lease_instance_id = '00000000-0000-4000-8000-00000000000b',
+    lease_expires_at = '2027-01-09 02:00Z', verified_at = case when state = 'verified' then timestamptz '2027-01-09 01:00Z' end;
+select monitoring_internal.settle_archive_times_at('2026-01-09 06:00Z');
+select results_eq(
+    $$ select distinct due_at, lease_expires_at, coalesce(verified_at, '2026-01-09 06:00Z') from monitoring.archives $$,
+    $$ values (timestamptz '2026-01-09 06:00Z', timestamptz '2026-01-09 06:05Z', timestamptz '2026-01-09 06:00Z') $$,
+    'what a clock that was ahead left in the future is due now, and leased no longer than any');
+rollback to savepoint before_jump;
+update monitoring.archives set day = '2026-01-07', due_at = null, dropped_at = '2026-01-09 05:01Z' where archive_id = (select archive_id from later);
+select monitoring_internal.archive_old_data_at('2027-01-10 01:00Z') is not null as is_marked \gset
+select is(
+    (select state from monitoring.archives where archive_id = (select archive_id from later)), 'verified',
+    'and no file is removed by it');
+rollback to savepoint before_jump;
+
 -- the end of files ---------------------------------------------------------------------------------
 select is(monitoring_internal.archive_old_data_at('2026-01-10 01:00Z'), 1::bigint,
     'C-13: a file past the retention of archives is to be removed');

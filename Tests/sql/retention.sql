@@ -115,6 +115,27 @@ select is(
     'a clock that is a year ahead makes nothing old');
 select is(pg_temp.kept('kept_fine'), '01-01:18 01-02:18', 'and deletes nothing');
 
+savepoint before_jump;
+select monitoring_internal.create_partitions_at(
+    'monitoring.samples', '2027-01-03 00:00Z', '2027-01-08 00:00Z', '2027-01-03 00:00Z') > 0 as is_made \gset
+select pg_temp.ingest('2027-01-03 02:00Z', '2027-01-03 23:00Z');
+select pg_temp.settle('2027-01-04 01:00Z');
+select is(
+    monitoring_internal.cleanup_old_metrics_at('2027-01-04 01:00Z'), 0::bigint,
+    'nor does one that samples were stored by');
+select is(
+    (select count(*) from monitoring_internal.expired_partitions_at('monitoring.rollups_1m', '2027-01-04 01:00Z')),
+    0::bigint, 'and no partition is past its retention by it');
+select is(
+    monitoring_internal.believed_row_bound('monitoring.samples'), '2026-01-03 00:00Z'::timestamptz,
+    'what came before the gap tells the time');
+select pg_temp.ingest(day.at + interval '2 hours', day.at + interval '23 hours')
+from generate_series(timestamptz '2027-01-04 00:00Z', '2027-01-07 00:00Z', '24 hours') as day (at);
+select is(
+    monitoring_internal.believed_row_bound('monitoring.samples'), '2027-01-08 00:00Z'::timestamptz,
+    'until five days after it have samples: then it was no jump but a time without measurements');
+rollback to savepoint before_jump;
+
 -- Later samples make the first ones old.
 select monitoring_internal.create_partitions_at(
     'monitoring.samples', '2026-01-05 00:00Z', '2026-01-08 12:00Z', '2026-01-08 12:00Z') > 0 as is_made \gset

@@ -365,7 +365,8 @@ select is(
         -- Takes null from them: with a time it calls what only the owner may (the next test).
         and function not in (
             'monitoring_internal.maintain_partitions_at(timestamp with time zone)',
-            'monitoring_internal.pack_samples_at(timestamp with time zone)')), null,
+            'monitoring_internal.pack_samples_at(timestamp with time zone)',
+            'monitoring_internal.refresh_rollups_at(timestamp with time zone)')), null,
     'forms that take the time are the owner''s alone');
 set local role monitoring_service;
 select throws_ok(
@@ -374,6 +375,9 @@ select throws_ok(
 select throws_ok(
     $$ call monitoring_internal.pack_samples_at(now() + interval '100 years') $$, '42501', null,
     'nor pack samples as of another time');
+select throws_ok(
+    $$ call monitoring_internal.refresh_rollups_at(now() + interval '100 years') $$, '42501', null,
+    'nor roll up as of another time');
 reset role;
 
 select * from finish();

@@ -1,6 +1,6 @@
 -- archive/due.sql: which days are to be written to files, read again, or removed.
--- Owns mark_new_archives_at, mark_old_archives_at, archive_old_data_at, archive_old_data, note_dropped_at,
--- next_archive_delay.
+-- Owns mark_new_archives_at, mark_old_archives_at, settle_archive_times_at, archive_old_data_at,
+-- archive_old_data, note_dropped_at, next_archive_delay.
 -- Writes archives. Concurrency: any number of callers; a day has one row.
 
 -- Mark days that no file holds yet: packed, and so old that no further sample may come. Returns how many.
@@ -56,7 +56,7 @@ as $$
     with judged as (
         select archive.archive_id, archive.state, archive.verified_at, archive.row_count,
             class.archive_retention is not null
-                and archive.day < p_now at time zone 'UTC' - class.archive_retention as is_past,
+                and archive.day < reference.at at time zone 'UTC' - class.archive_retention as is_past,
             class.name is not null and archive.day <= (
                 monitoring_internal.retention_cutoff_at('raw', class.raw_retention, p_now)
                 + monitoring_internal.setting_interval('archive.verify_within')) at time zone 'UTC' as is_near_end,
@@ -64,6 +64,7 @@ as $$
                 then monitoring_internal.count_class_day(archive.retention_class, archive.day) else 0 end as stored
         from monitoring.archives as archive
         left join monitoring.retention_classes as class on class.name = archive.retention_class
+        left join monitoring_internal.retention_reference_at(p_now) as reference (at) on true
         where archive.state in ('verified', 'damaged') and archive.due_at is null
             and (archive.state = 'damaged' or class.archive_retention is not null or archive.dropped_at is null)
     ),
@@ -90,6 +91,26 @@ $$;
 comment on function monitoring_internal.mark_old_archives_at(timestamptz) is
     'Marks files that are to be read again, written anew or removed; returns how many.';
 
+-- A clock that ran ahead and was set right left marks and leases in the future: they hold from now on.
+create or replace function monitoring_internal.settle_archive_times_at(p_now timestamptz)
+returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+    update monitoring.archives as archive
+    set due_at = case when archive.due_at > p_now + interval '25 hours' then p_now else archive.due_at end,
+        lease_expires_at = case when archive.lease_expires_at is not null then least(
+            archive.lease_expires_at, p_now + monitoring_internal.setting_interval('archive.lease')) end,
+        verified_at = case when archive.verified_at is not null then least(archive.verified_at, p_now) end
+    where archive.due_at > p_now + interval '25 hours'
+        or archive.lease_expires_at > p_now + monitoring_internal.setting_interval('archive.lease')
+            + interval '1 minute'
+        or archive.verified_at > p_now + interval '1 minute';
+$$;
+
+comment on function monitoring_internal.settle_archive_times_at(timestamptz) is
+    'Brings back times of archives that a clock which was ahead left in the future.';
+
 -- The deciding form.
 create or replace function monitoring_internal.archive_old_data_at(p_now timestamptz)
 returns bigint
@@ -99,6 +120,7 @@ as $$
 declare
     v_marked bigint;
 begin
+    perform monitoring_internal.settle_archive_times_at(p_now);
     v_marked := monitoring_internal.mark_old_archives_at(p_now) + monitoring_internal.mark_new_archives_at(p_now);
     perform pg_notify('pgvigil_archives', v_marked::text) where v_marked > 0;
     return v_marked;

@@ -1,6 +1,6 @@
 -- partitions/plan.sql: which partitions are missing, expired or set wrongly at a given time.
 -- Owns default_partition_slots, default_partition_rows, uncovered_spans, missing_partitions_at, newest_row_bound,
--- expired_partitions_at, unset_partitions, partition_plan_at. Writes nothing.
+-- believed_row_bound, expired_partitions_at, unset_partitions, partition_plan_at. Writes nothing.
 
 -- Slots in which the default partition holds rows; it should hold none.
 create or replace function monitoring_internal.default_partition_slots(p_table text)
@@ -147,6 +147,44 @@ $$;
 comment on function monitoring_internal.newest_row_bound(text) is
     'End of a table''s newest partition that holds rows, or null.';
 
+-- The end of the newest rows that are believed. Rows that lie more than a week after all others may come from a clock
+-- that is ahead: until five partitions of them hold some (with days: longer than a weekend), what was before counts.
+create or replace function monitoring_internal.believed_row_bound(p_table text)
+returns timestamptz
+language plpgsql stable parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_partition record;
+    v_has_rows boolean;
+    v_bound timestamptz;
+    v_next timestamptz;
+    v_number integer := 0;
+begin
+    -- A loop, newest first, that ends at the fifth partition with rows.
+    for v_partition in
+        select bounds.partition, bounds.lower_bound, bounds.upper_bound
+        from monitoring_internal.partition_bounds(monitoring_internal.partition_parent(p_table)) as bounds
+        where not bounds.is_default
+        order by bounds.upper_bound desc
+    loop
+        execute format('select exists (select 1 from only %s)', v_partition.partition) into v_has_rows;
+        continue when not v_has_rows;
+        if v_bound is null or v_next - v_partition.upper_bound > interval '7 days' then
+            v_bound := v_partition.upper_bound;
+            v_number := 0;
+        end if;
+        v_next := v_partition.lower_bound;
+        v_number := v_number + 1;
+        exit when v_number = 5;
+    end loop;
+    return v_bound;
+end;
+$$;
+
+comment on function monitoring_internal.believed_row_bound(text) is
+    'End of a table''s newest partition with rows, those aside that a clock which was ahead may have left; or null.';
+
 -- Partitions that ended longer ago than the retention, or that were released since something else has their rows; and
 -- whether a hold still keeps them.
 create or replace function monitoring_internal.expired_partitions_at(p_table text, p_now timestamptz)
@@ -171,9 +209,18 @@ as $$
     cross join lateral monitoring_internal.partition_bounds(
         monitoring_internal.partition_parent(policy.table_name)) as bounds
     -- Age is counted from the newest row where that is before p_now: a clock that jumps ahead makes nothing old, and
-    -- what came last is kept until something newer has come.
+    -- what came last is kept until something newer has come. That a clock is ahead is seen by the samples; what is
+    -- made of them is as old as they are.
     cross join lateral (
-        select least(p_now, monitoring_internal.newest_row_bound(policy.table_name)) as reference_at,
+        select least(
+                p_now, monitoring_internal.newest_row_bound(policy.table_name),
+                (
+                    select monitoring_internal.retention_reference_at(p_now)
+                    where policy.table_name in (
+                            select form.table_name from monitoring_internal.retention_forms() as form)
+                        or monitoring_internal.believed_row_bound('monitoring.samples')
+                            < monitoring_internal.newest_row_bound('monitoring.samples')
+                )) as reference_at,
             monitoring_internal.partition_retention(policy.table_name) as retention
     ) as newest
     where policy.table_name = p_table

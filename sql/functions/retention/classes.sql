@@ -70,7 +70,8 @@ comment on function monitoring_internal.partition_retention(text) is
     'How long partitions of a table stay: by the retention classes that share it, else by its policy; null: for ever.';
 
 -- The time from which age is counted: the end of the newest samples where that is before p_now. A clock that jumps
--- ahead makes nothing old, and what came last is kept until something newer has come. Null when there are no samples.
+-- ahead makes nothing old, whether samples come with its times or not, and what came last is kept until something
+-- newer has come. Null when there are no samples.
 create or replace function monitoring_internal.retention_reference_at(p_now timestamptz)
 returns timestamptz
 language sql stable parallel unsafe
@@ -78,9 +79,10 @@ set search_path = pg_catalog, pg_temp
 as $$
     select least(p_now, newest.bound)
     from (
-        select greatest(
-            monitoring_internal.newest_row_bound('monitoring.samples'),
-            monitoring_internal.newest_row_bound('monitoring.sample_blocks')) as bound
+        -- Blocks lie in partitions of months: their days are known by the mark of packing.
+        select coalesce(
+            monitoring_internal.believed_row_bound('monitoring.samples'),
+            nullif(monitoring_internal.packed_until(), '-infinity')) as bound
     ) as newest
     where newest.bound is not null;
 $$;

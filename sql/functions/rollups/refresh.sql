@@ -1,6 +1,6 @@
 -- rollups/refresh.sql: the steps by which rollups follow the samples, each a short transaction.
--- Owns rebuild_late_at, late_spans, hold_rolled_up, refresh_next_rollup_at, refresh_next_rollup, refresh_rollups.
--- Writes late_ranges, partition_holds and, through others, the rollups.
+-- Owns rebuild_late_at, late_spans, hold_rolled_up, refresh_next_rollup_at, refresh_next_rollup,
+-- refresh_rollups_at, refresh_rollups. Writes late_ranges, partition_holds and, through others, the rollups.
 -- Concurrency: one advisory lock; a second refresher leaves at once.
 
 -- Build again what late samples changed, level by level, and forget the ranges in the same transaction. Of those that
@@ -170,8 +170,8 @@ comment on function monitoring_internal.refresh_next_rollup(integer, bigint) is
     'The next step of refresh_rollups(); its action is null when nothing is left to do.';
 
 -- Close the buckets that are over, build them, and build again what late samples changed: step after step, each a
--- transaction of its own.
-create or replace procedure monitoring.refresh_rollups()
+-- transaction of its own; p_now null stands for the database's clock, read at each step.
+create or replace procedure monitoring_internal.refresh_rollups_at(p_now timestamptz)
 language plpgsql
 as $$
 declare
@@ -181,7 +181,11 @@ declare
 begin
     loop
         set local search_path = pg_catalog, pg_temp;
-        v_step := monitoring_internal.refresh_next_rollup(v_waits, v_late_until);
+        if p_now is null then
+            v_step := monitoring_internal.refresh_next_rollup(v_waits, v_late_until);
+        else
+            v_step := monitoring_internal.refresh_next_rollup_at(v_waits, v_late_until, p_now);
+        end if;
         commit;
         exit when v_step.action is null;
         v_late_until := v_step.late_until;
@@ -190,6 +194,19 @@ begin
             perform pg_catalog.pg_sleep(extract(epoch from v_step.retry_after));
         end if;
     end loop;
+end;
+$$;
+
+comment on procedure monitoring_internal.refresh_rollups_at(timestamptz) is
+    'refresh_rollups() as of a time, for tests and replay; null stands for the database''s clock.';
+
+-- The same by the database's clock.
+create or replace procedure monitoring.refresh_rollups()
+language plpgsql
+as $$
+begin
+    set local search_path = pg_catalog, pg_temp;
+    call monitoring_internal.refresh_rollups_at(null);
 end;
 $$;
 

@@ -49,7 +49,7 @@ language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_due_until constant timestamptz := least(p_now, monitoring_internal.newest_row_bound('monitoring.samples'))
+    v_due_until constant timestamptz := least(p_now, monitoring_internal.believed_row_bound('monitoring.samples'))
         - monitoring_internal.setting_interval('store.pack_after');
     v_packed_until constant timestamptz := monitoring_internal.packed_until();
     v_day timestamptz;
@@ -232,6 +232,10 @@ language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    -- A clock that ran ahead and was set right left them in the future: their grace begins anew.
+    update monitoring.packed_periods as period
+    set packed_at = p_now
+    where period.packed_at > p_now + interval '1 minute' and period.released_at is null;
     update monitoring.packed_periods as period
     set released_at = p_now
     where period.packed_at <= p_now - monitoring_internal.setting_interval('store.raw_grace')

@@ -185,6 +185,28 @@ select is((monitoring_internal.ingest_samples_at('{other}', '{"{}"}', '{1}', '{2
 
 -- step by step --------------------------------------------------------------------------------------------------------
 select is(monitoring_internal.close_day_at('2026-03-05 23:00Z'), false, 'a day is not closed before its time');
+-- A long reader of a default partition, as the maker of partitions meets it, which has to have a time limit of its own.
+savepoint locked;
+drop table if exists monitoring_partitions.sample_blocks_p20260301;
+create or replace function monitoring_internal.create_partition(p_table text, p_lower timestamptz, p_upper timestamptz)
+returns bigint language plpgsql as $$
+begin
+    if current_setting('lock_timeout') <> '0' then
+        raise exception using errcode = 'lock_not_available', message = 'canceling statement due to lock timeout';
+    end if;
+    return 0;
+end
+$$;
+set local lock_timeout = 0;
+select is(monitoring_internal.close_day_at('2026-03-06 00:00Z'), null, 'a day whose partitions are locked is left for later');
+select is(monitoring_internal.pack_next_at('2026-03-06 00:00Z'), 'busy', 'which packing says');
+select is((select closed_until from monitoring_internal.packing_state), '2026-03-03 00:00Z', 'and the day is not closed');
+select is((select busy_total from monitoring.partition_maintenance where table_name = 'monitoring.sample_blocks'), 2::bigint,
+    'each time is counted');
+select is(current_setting('lock_timeout'), '0', 'the session''s own time limit is as it was');
+rollback to savepoint locked;
+select ok(monitoring_internal.try_partitions_at('monitoring.sample_blocks', '2026-03-03', '2026-03-04', '2026-03-06'),
+    'with nobody in the way the partitions are there');
 select is(monitoring_internal.close_day_at('2026-03-06 00:00Z'), true, 'and then it is');
 select is(monitoring_internal.raw_from(), '2026-03-04 00:00Z', 'from then on nothing is added to its samples');
 select is(monitoring_internal.current_raw_from(), '2026-03-04 00:00Z', 'whoever writes is told so');

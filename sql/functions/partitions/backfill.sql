@@ -1,5 +1,5 @@
 -- partitions/backfill.sql: partitions on demand, for data from before the installation.
--- Owns policy_for_span_at, create_partitions_at, create_partitions. Writes partition_maintenance and the tables that
+-- Owns policy_for_span_at, create_partitions_at, try_partitions_at, create_partitions. Writes partition_maintenance and the tables that
 -- partition_policies names. Concurrency: waits for maintenance; new partitions appear when the transaction commits.
 
 -- The policy by which a span of partitions may be made.
@@ -87,6 +87,40 @@ $$;
 
 comment on function monitoring_internal.create_partitions_at(text, timestamptz, timestamptz, timestamptz) is
     'create_partitions as of a time, for tests.';
+
+-- The same for work that can wait for its partitions: false, and counted as busy, when a lock is not had in time.
+-- Emptying a default partition locks it exclusively, and behind a long reader everybody would wait with it.
+-- Raises: PV303, PV304, PV305. Locks: waits for each at most setting partitions.lock_timeout.
+create or replace function monitoring_internal.try_partitions_at(
+    p_table text, p_from timestamptz, p_to timestamptz, p_now timestamptz)
+returns boolean
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '500ms'
+as $$
+declare
+    v_step monitoring_internal.partition_step;
+begin
+    perform set_config(
+        'lock_timeout',
+        ceil(extract(epoch from monitoring_internal.setting_interval('partitions.lock_timeout')) * 1000)::text,
+        true);
+    begin
+        perform monitoring_internal.create_partitions_at(p_table, p_from, p_to, p_now);
+        return true;
+    exception
+        when lock_not_available or deadlock_detected then
+            v_step.table_name := p_table;
+            v_step.action := 'create';
+            v_step.outcome := 'busy';
+    end;
+    perform monitoring_internal.record_partition_step_at(v_step, 0, null, null, p_now);
+    return false;
+end;
+$$;
+
+comment on function monitoring_internal.try_partitions_at(text, timestamptz, timestamptz, timestamptz) is
+    'create_partitions_at for work that can wait: false, and counted as busy, when a lock is not had in time.';
 
 -- Make the partitions that cover a span of time; returns how many were missing.
 -- Raises: PV303 no policy, PV304 absurd span, PV305 span before the retention.

@@ -169,14 +169,14 @@ comment on function monitoring_internal.next_rollup_range(
     'End of the next range to build from a time on, and whether nothing is stored in it.';
 
 -- Partitions of the past, once a level that catches up has rows for them in the default partition: what maintenance
--- keeps ready is there already.
+-- keeps ready is there already. Where locks are not had in time the rows stay where they are until the next range.
 create or replace function monitoring_internal.make_rollup_partitions_at(
     p_resolution text, p_from timestamptz, p_until timestamptz, p_now timestamptz)
 returns void
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
-    select monitoring_internal.create_partitions_at(policy.table_name, p_from, p_until, p_now)
+    select monitoring_internal.try_partitions_at(policy.table_name, p_from, p_until, p_now)
     from monitoring.partition_policies as policy
     where policy.table_name = format('monitoring.rollups_%s', p_resolution)
         and p_from < p_now - interval '1 day'

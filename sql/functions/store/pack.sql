@@ -42,7 +42,8 @@ comment on function monitoring_internal.next_raw_day(timestamptz) is
     'Start of the first day from a time on that samples may have rows of; null without any.';
 
 -- Close the next day that is due: from the end of this transaction on its samples go to late_samples. Age is counted
--- from the newest sample where that is before p_now: a clock that jumps ahead closes nothing.
+-- from the newest sample where that is before p_now: a clock that jumps ahead closes nothing. False when none is due;
+-- null when it is, but the locks for its partitions were not to be had in time: try again later.
 create or replace function monitoring_internal.close_day_at(p_now timestamptz)
 returns boolean
 language plpgsql volatile parallel unsafe
@@ -67,12 +68,16 @@ begin
     then
         return false;
     end if;
-    perform monitoring_internal.create_partitions_at(part.name, v_day, v_day + interval '24 hours', p_now)
-    from unnest(array['monitoring.sample_blocks', 'monitoring.time_vectors']) as part (name)
-    where exists (
-        select from monitoring_internal.uncovered_spans(part.name, array[monitoring_internal.partition_floor(
-            (select policy.partition_interval from monitoring.partition_policies as policy
-                where policy.table_name = part.name), v_day)]));
+    if (
+        select not bool_and(monitoring_internal.try_partitions_at(part.name, v_day, v_day + interval '24 hours', p_now))
+        from unnest(array['monitoring.sample_blocks', 'monitoring.time_vectors']) as part (name)
+        where exists (
+            select from monitoring_internal.uncovered_spans(part.name, array[monitoring_internal.partition_floor(
+                (select policy.partition_interval from monitoring.partition_policies as policy
+                    where policy.table_name = part.name), v_day)]))
+    ) then
+        return null;
+    end if;
     update monitoring_internal.packing_state as state
     set closed_until = v_day + interval '24 hours', waits_for = null, next_series_id = 0;
     insert into monitoring.packed_periods (period_at, closed_at) values (v_day, p_now)
@@ -82,7 +87,7 @@ end;
 $$;
 
 comment on function monitoring_internal.close_day_at(timestamptz) is
-    'Closes the next day that is due for packing at a time; false when none is.';
+    'Closes the next day that is due for packing at a time; false when none is, null when its partitions are locked.';
 
 -- Whether every ingest that may not know that the day is closed has ended: only then its samples stand still.
 create or replace function monitoring_internal.is_day_still()

@@ -2,8 +2,8 @@
 -- Owns pack_next_at, pack_next, pack_samples_at, pack_samples. Writes nothing but through the steps.
 -- Concurrency: any number of callers; one advisory lock, and who does not get it leaves.
 
--- Do the next step: close, wait, blocks, finish, again, repack or release; null when nothing is left, or another is at
--- work.
+-- Do the next step: close, busy, wait, blocks, finish, again, repack or release; null when nothing is left, or another
+-- is at work.
 -- Raises: PV220.
 create or replace function monitoring_internal.pack_next_at(p_now timestamptz)
 returns text
@@ -25,7 +25,7 @@ begin
     return case
         when monitoring_internal.repack_next_at(p_now) then 'repack'
         when monitoring_internal.release_raw_at(p_now) then 'release'
-        when monitoring_internal.close_day_at(p_now) then 'close'
+        else case monitoring_internal.close_day_at(p_now) when true then 'close' when false then null else 'busy' end
     end;
 end;
 $$;
@@ -46,7 +46,8 @@ comment on function monitoring_internal.pack_next() is
     'Does the next step of packing and names it; null when nothing is left to do.';
 
 -- Pack all that is due, one transaction a step; p_now null stands for the database's clock, read at each step.
--- Ingests that were open when a day was closed are waited for half a minute; then the next run goes on from there.
+-- Ingests that were open when a day was closed are waited for half a minute, and locks for its partitions tried four
+-- times with pauses that double; then the next run goes on from there.
 -- Raises: PV221 when the samples of a closed day will not stand still.
 create or replace procedure monitoring_internal.pack_samples_at(p_now timestamptz)
 language plpgsql
@@ -55,6 +56,7 @@ declare
     v_step text;
     v_waits integer := 0;
     v_repeats integer := 0;
+    v_busy integer := 0;
 begin
     loop
         set local search_path = pg_catalog, pg_temp;
@@ -64,10 +66,13 @@ begin
             v_step := monitoring_internal.pack_next_at(p_now);
         end if;
         commit;
-        exit when v_step is null or v_waits >= 150;
+        exit when v_step is null or v_waits >= 150 or v_busy >= 3 and v_step = 'busy';
         if v_step = 'wait' then
             v_waits := v_waits + 1;
             perform pg_catalog.pg_sleep(0.2);
+        elsif v_step = 'busy' then
+            perform pg_catalog.pg_sleep(0.2 * 2 ^ v_busy);
+            v_busy := v_busy + 1;
         elsif v_step = 'again' then
             v_repeats := v_repeats + 1;
             if v_repeats > 2 then

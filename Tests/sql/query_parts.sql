@@ -225,7 +225,8 @@ select is_empty($$ select wanted.name, p.provolatile from unnest(array[
     'is_counter_like', 'check_counter', 'check_query_size', 'require_family', 'check_query_matchers', 'check_query_range',
     'check_group_by', 'fold_values', 'fold_ends', 'newest_values', 'query_instant_at', 'latest_values_at', 'fold_exact_quantiles',
     'fold_sketched_quantiles', 'fold_query', 'query_values', 'raw_since', 'raw_until', 'read_packed', 'read_rollups',
-    'read_sketched', 'query_series', 'query_groups', 'fold_steps']) as wanted (name)
+    'read_sketched', 'query_series', 'query_groups', 'fold_steps', 'fold_reads', 'fold_direct', 'fold_direct_quantiles', 'direct_level',
+    'plan_reads', 'value_of_rank', 'query_lines_at', 'fill_query']) as wanted (name)
     left join pg_proc as p on p.proname = wanted.name and p.pronamespace = 'monitoring_internal'::regnamespace
     where p.provolatile is null or p.provolatile = 'v' $$, 'what takes part in a query is there and read-only');
 

@@ -7,12 +7,16 @@
 
 -- The parts of a set of matchers. An expression that only lists words is taken as the list, and one of words, dots and
 -- any number of characters between as a pattern of LIKE, which costs a tenth: few are left for the expression engine.
+-- Not in SQL, whose plan would be made anew for each question.
 create or replace function monitoring_internal.compile_matchers(p_matchers jsonb)
 returns table (label text, operator text, operands text[], pattern text)
-language sql immutable parallel safe
+language plpgsql immutable parallel safe
 rows 3
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
+    return query
     select
         part.label,
         case
@@ -45,6 +49,7 @@ as $$
                 when 'object' then entry.value else jsonb_build_object('eq', entry.value)
             end) as condition
     ) as part;
+end;
 $$;
 
 comment on function monitoring_internal.compile_matchers(jsonb) is

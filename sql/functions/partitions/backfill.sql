@@ -1,6 +1,7 @@
 -- partitions/backfill.sql: partitions on demand, for data from before the installation.
--- Owns policy_for_span_at, create_partitions_at, try_partitions_at, create_partitions. Writes partition_maintenance and the tables that
--- partition_policies names. Concurrency: waits for maintenance; new partitions appear when the transaction commits.
+-- Owns policy_for_span_at, create_partitions_at, try_partitions_at, create_partitions. Writes partition_maintenance and
+-- the tables that partition_policies names. Concurrency: waits for maintenance; new partitions appear when the
+-- transaction commits.
 
 -- The policy by which a span of partitions may be made.
 -- Raises: PV303 no policy, PV304 absurd span, PV305 span before the retention.

@@ -38,9 +38,9 @@ comment on function monitoring_internal.folded_value(
 create or replace function monitoring_internal.fold_values(
     p_aggregate text, p_series integer[], p_units integer[], p_sources text[], p_from timestamptz[],
     p_until timestamptz[], p_stride interval, p_origin timestamptz, p_starts timestamptz[])
-returns table (unit_no integer, bucket_at timestamptz, value double precision)
+returns table (unit_no integer, bucket_at timestamptz[], value double precision[])
 language plpgsql stable parallel restricted
-rows 10000
+rows 1000
 set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_custom_plan
@@ -77,15 +77,17 @@ begin
             rolled.value_min, rolled.value_max
         from monitoring_internal.read_rollups(p_series, p_units, p_sources, p_from, p_until) as rolled
     )
-    select folded.unit_no, folded.bucket_at, monitoring_internal.folded_value(
-        p_aggregate, folded.samples, folded.total, folded.squares, folded.least, folded.most)
+    select folded.unit_no, array_agg(folded.bucket_at), array_agg(monitoring_internal.folded_value(
+        p_aggregate, folded.samples, folded.total, folded.squares, folded.least, folded.most))
     from (
         select part.unit_no, monitoring_internal.bucket_of(part.at, p_stride, p_origin, p_starts) as bucket_at,
             sum(part.samples) as samples, sum(part.total) as total, sum(part.squares) as squares,
             min(part.least) as least, max(part.most) as most
         from part
         group by 1, 2
-    ) as folded;
+        order by 1, 2
+    ) as folded
+    group by folded.unit_no;
 end;
 $$;
 
@@ -97,9 +99,9 @@ comment on function monitoring_internal.fold_values(
 create or replace function monitoring_internal.fold_ends(
     p_aggregate text, p_series integer[], p_units integer[], p_sources text[], p_from timestamptz[],
     p_until timestamptz[], p_stride interval, p_origin timestamptz, p_starts timestamptz[])
-returns table (unit_no integer, bucket_at timestamptz, value double precision)
+returns table (unit_no integer, bucket_at timestamptz[], value double precision[])
 language plpgsql stable parallel restricted
-rows 10000
+rows 1000
 set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_custom_plan
@@ -132,15 +134,20 @@ begin
             case p_aggregate when 'first' then rolled.value_first else rolled.value_last end
         from monitoring_internal.read_rollups(p_series, p_units, p_sources, p_from, p_until) as rolled
     )
-    select placed.unit_no, placed.bucket_at,
-        (min(array[placed.age, placed.series_id, placed.value]))[3]
+    select folded.unit_no, array_agg(folded.bucket_at), array_agg(folded.value)
     from (
-        select part.*, monitoring_internal.bucket_of(part.at, p_stride, p_origin, p_starts) as bucket_at,
-            extract(epoch from part.value_at)::double precision
-                * case p_aggregate when 'first' then 1 else -1 end as age
-        from part
-    ) as placed
-    group by placed.unit_no, placed.bucket_at;
+        select placed.unit_no, placed.bucket_at,
+            (min(array[placed.age, placed.series_id, placed.value]))[3] as value
+        from (
+            select part.*, monitoring_internal.bucket_of(part.at, p_stride, p_origin, p_starts) as bucket_at,
+                extract(epoch from part.value_at)::double precision
+                    * case p_aggregate when 'first' then 1 else -1 end as age
+            from part
+        ) as placed
+        group by placed.unit_no, placed.bucket_at
+        order by 1, 2
+    ) as folded
+    group by folded.unit_no;
 end;
 $$;
 

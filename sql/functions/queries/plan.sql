@@ -88,9 +88,12 @@ comment on function monitoring_internal.kept_since(timestamptz, interval) is
 -- The rollups that a class of metrics has, and for what time they are complete.
 create or replace function monitoring_internal.query_levels(p_retention_class text, p_now timestamptz)
 returns table (resolution text, width interval, from_at timestamptz, until_at timestamptz)
-language sql stable parallel restricted
+language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
+    return query
     select level.resolution, level.width, monitoring_internal.kept_since(p_now, kept.retention), level.watermark
     from monitoring.retention_classes as class
     cross join lateral (
@@ -99,6 +102,7 @@ as $$
     inner join monitoring_internal.rollup_levels as level on level.resolution = kept.resolution
     where class.name = p_retention_class
         and monitoring_internal.kept_since(p_now, kept.retention) < level.watermark;
+end;
 $$;
 
 comment on function monitoring_internal.query_levels(text, timestamptz) is
@@ -107,15 +111,19 @@ comment on function monitoring_internal.query_levels(text, timestamptz) is
 -- Samples are packed up to a time, and raw from there on.
 create or replace function monitoring_internal.sample_sources(p_ranges tstzmultirange)
 returns table (source text, from_at timestamptz, until_at timestamptz)
-language sql stable parallel restricted
+language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
+    return query
     select form.source, lower(stretch), upper(stretch)
     from (select monitoring_internal.raw_from() as until_at offset 0) as pack
     cross join lateral (
         values ('packed', tstzrange(null, pack.until_at)), ('raw', tstzrange(pack.until_at, null))
     ) as form (source, span)
     cross join lateral unnest(p_ranges * tstzmultirange(form.span)) as stretch;
+end;
 $$;
 
 comment on function monitoring_internal.sample_sources(tstzmultirange) is
@@ -183,10 +191,12 @@ create or replace function monitoring_internal.query_reads(
     p_series integer[], p_units integer[], p_sources text[], p_from timestamptz[], p_until timestamptz[],
     out series_ids integer[], out unit_nos integer[], out sources text[], out from_at timestamptz[],
     out until_at timestamptz[])
-language sql stable parallel restricted
+language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
+#variable_conflict use_column
+begin
     with planned as materialized (
         select plan.source, plan.from_at, plan.until_at, level.width
         from unnest(p_sources, p_from, p_until) as plan (source, from_at, until_at)
@@ -228,7 +238,9 @@ as $$
     )
     select array_agg(reading.series_id), array_agg(reading.unit_no), array_agg(reading.source),
         array_agg(reading.from_at), array_agg(reading.until_at)
+    into query_reads.series_ids, query_reads.unit_nos, query_reads.sources, query_reads.from_at, query_reads.until_at
     from (select * from reading order by reading.source, reading.series_id, reading.from_at) as reading;
+end;
 $$;
 
 comment on function monitoring_internal.query_reads(integer[], integer[], text[], timestamptz[], timestamptz[]) is

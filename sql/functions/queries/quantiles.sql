@@ -1,14 +1,33 @@
 -- queries/quantiles.sql: percentiles of samples, and of sketches where rollups stand for samples.
--- Owns fold_exact_quantiles, fold_sketched_quantiles. Writes nothing.
+-- Owns value_of_rank, fold_exact_quantiles, fold_sketched_quantiles. Writes nothing.
 -- Concurrency: reads of one snapshot.
+
+-- The value at a rank, from 0, between the two buckets of a sketch next to it; the outermost ranks are the extremes.
+create or replace function monitoring_internal.value_of_rank(
+    p_rank double precision, p_last_rank double precision, p_key_below integer, p_key_above integer,
+    p_least double precision, p_most double precision)
+returns double precision
+language sql immutable parallel safe
+begin atomic
+    select monitoring_internal.sketch_between(
+        case when floor(p_rank) <= 0 then p_least when floor(p_rank) >= p_last_rank then p_most
+            else least(greatest(monitoring_internal.sketch_value(p_key_below), p_least), p_most) end,
+        case when ceil(p_rank) <= 0 then p_least when ceil(p_rank) >= p_last_rank then p_most
+            else least(greatest(monitoring_internal.sketch_value(p_key_above), p_least), p_most) end,
+        p_rank - floor(p_rank));
+end;
+
+comment on function monitoring_internal.value_of_rank(
+    double precision, double precision, integer, integer, double precision, double precision) is
+    'The value at a rank of a distribution, by the keys of the buckets of its sketch next to it, and its extremes.';
 
 -- A quantile of each unit and bucket where there are samples alone: exact, between two of them as percentile_cont.
 create or replace function monitoring_internal.fold_exact_quantiles(
     p_quantile double precision, p_series integer[], p_units integer[], p_sources text[], p_from timestamptz[],
     p_until timestamptz[], p_stride interval, p_origin timestamptz, p_starts timestamptz[])
-returns table (unit_no integer, bucket_at timestamptz, value double precision)
+returns table (unit_no integer, bucket_at timestamptz[], value double precision[])
 language plpgsql stable parallel restricted
-rows 10000
+rows 1000
 set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_custom_plan
@@ -36,10 +55,15 @@ begin
         select packed.unit_no, packed.sampled_at, packed.value
         from monitoring_internal.read_packed(p_series, p_units, p_sources, p_from, p_until) as packed
     )
-    select part.unit_no, monitoring_internal.bucket_of(part.at, p_stride, p_origin, p_starts),
-        percentile_cont(p_quantile) within group (order by monitoring_internal.rankable(part.value))
-    from part
-    group by 1, 2;
+    select folded.unit_no, array_agg(folded.bucket_at), array_agg(folded.value)
+    from (
+        select part.unit_no, monitoring_internal.bucket_of(part.at, p_stride, p_origin, p_starts) as bucket_at,
+            percentile_cont(p_quantile) within group (order by monitoring_internal.rankable(part.value)) as value
+        from part
+        group by 1, 2
+        order by 1, 2
+    ) as folded
+    group by folded.unit_no;
 end;
 $$;
 
@@ -52,9 +76,9 @@ comment on function monitoring_internal.fold_exact_quantiles(
 create or replace function monitoring_internal.fold_sketched_quantiles(
     p_quantile double precision, p_series integer[], p_units integer[], p_sources text[], p_from timestamptz[],
     p_until timestamptz[], p_stride interval, p_origin timestamptz, p_starts timestamptz[])
-returns table (unit_no integer, bucket_at timestamptz, value double precision)
+returns table (unit_no integer, bucket_at timestamptz[], value double precision[])
 language plpgsql stable parallel restricted
-rows 10000
+rows 1000
 set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_custom_plan
@@ -86,14 +110,14 @@ begin
         from ranked
         group by ranked.unit_no, ranked.bucket_at, ranked.rank, ranked.last_rank, ranked.least, ranked.most
     )
-    select place.unit_no, place.bucket_at,
-        monitoring_internal.sketch_between(
-            case when floor(place.rank) <= 0 then place.least when floor(place.rank) >= place.last_rank then place.most
-                else least(greatest(monitoring_internal.sketch_value(place.key_below), place.least), place.most) end,
-            case when ceil(place.rank) <= 0 then place.least when ceil(place.rank) >= place.last_rank then place.most
-                else least(greatest(monitoring_internal.sketch_value(place.key_above), place.least), place.most) end,
-            place.rank - floor(place.rank))
-    from place;
+    select folded.unit_no, array_agg(folded.bucket_at), array_agg(folded.value)
+    from (
+        select place.unit_no, place.bucket_at, monitoring_internal.value_of_rank(
+            place.rank, place.last_rank, place.key_below, place.key_above, place.least, place.most) as value
+        from place
+        order by 1, 2
+    ) as folded
+    group by folded.unit_no;
 end;
 $$;
 

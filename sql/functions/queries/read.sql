@@ -26,7 +26,8 @@ end;
 comment on function monitoring_internal.raw_until(text[], timestamptz[]) is
     'Where the raw samples end that a query reads; null: it reads none.';
 
--- The packed samples among what is read, one call a stretch for all series that it is read of.
+-- The packed samples among what is read, one call a stretch for all series that it is read of. The plan is kept: it has
+-- three tables with all of their partitions, of which running it leaves out what it does not need.
 create or replace function monitoring_internal.read_packed(
     p_series integer[], p_units integer[], p_sources text[], p_from timestamptz[], p_until timestamptz[])
 returns table (unit_no integer, series_id integer, sampled_at timestamptz, value double precision)
@@ -34,6 +35,7 @@ language plpgsql stable parallel restricted
 rows 10000
 set search_path = pg_catalog, pg_temp
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 begin
     if not 'packed' = any (p_sources) then

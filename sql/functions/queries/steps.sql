@@ -24,9 +24,9 @@ comment on function monitoring_internal.counter_step(double precision, double pr
 create or replace function monitoring_internal.fold_steps(
     p_aggregate text, p_start_at timestamptz, p_series integer[], p_units integer[], p_sources text[],
     p_from timestamptz[], p_until timestamptz[], p_stride interval, p_origin timestamptz, p_starts timestamptz[])
-returns table (unit_no integer, bucket_at timestamptz, value double precision)
+returns table (unit_no integer, bucket_at timestamptz[], value double precision[])
 language plpgsql stable parallel restricted
-rows 10000
+rows 1000
 set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_custom_plan
@@ -34,15 +34,13 @@ set work_mem = '64MB'
 as $$
 #variable_conflict use_column
 declare
-    -- Outer bounds that are constants of the plan leave the other partitions out of it.
-    v_from constant timestamptz := monitoring_internal.raw_since(p_sources, p_from);
+    v_from constant timestamptz := monitoring_internal.raw_since(p_sources, p_from); -- Constants leave partitions out.
     v_until constant timestamptz := monitoring_internal.raw_until(p_sources, p_until);
 begin
     return query
     with reading as (
         select * from unnest(p_series, p_units, p_sources, p_from, p_until)
-            as reading (series_id, unit_no, source, from_at, until_at)
-        where reading.source = 'raw'
+            as reading (series_id, unit_no, source, from_at, until_at) where reading.source = 'raw'
     ),
     part as (
         select reading.unit_no, point.sampled_at as at, point.sampled_at as first_at, point.value as first,
@@ -71,12 +69,17 @@ begin
         from walk
         where walk.at >= p_start_at
     )
-    select step.unit_no, step.bucket_at,
-        case p_aggregate when 'increase' then sum(step.grown)
-            else monitoring_internal.ratio(sum(step.grown), sum(step.seconds)) end
-    from step
-    where step.seconds > 0
-    group by step.unit_no, step.bucket_at;
+    select folded.unit_no, array_agg(folded.bucket_at), array_agg(folded.value)
+    from (
+        select step.unit_no, step.bucket_at,
+            case p_aggregate when 'increase' then sum(step.grown)
+                else monitoring_internal.ratio(sum(step.grown), sum(step.seconds)) end as value
+        from step
+        where step.seconds > 0
+        group by step.unit_no, step.bucket_at
+        order by 1, 2
+    ) as folded
+    group by folded.unit_no;
 end;
 $$;
 

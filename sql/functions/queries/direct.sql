@@ -1,0 +1,130 @@
+-- queries/direct.sql: rows of rollups that are a whole bucket of a query, taken as they are.
+-- Owns direct_level, fold_direct, fold_direct_quantiles. Writes nothing.
+-- Concurrency: reads of one snapshot.
+
+-- The level whose buckets are the step's, where each unit is one series: then a row is all that its bucket has, since
+-- ranges are divided between levels and samples by whole buckets. Null where there is none, and for what counters grew
+-- by, since a step from one bucket to the next is in neither.
+create or replace function monitoring_internal.direct_level(
+    p_aggregate text, p_stride interval, p_series integer[], p_units integer[], p_sources text[])
+returns text
+language plpgsql stable parallel restricted
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return (
+        select level.resolution
+        from monitoring_internal.rollup_levels as level
+        where level.width = p_stride and level.resolution = any (p_sources)
+            and p_aggregate not in ('rate', 'increase')
+            and not exists (
+                select from unnest(p_units, p_series) as reading (unit_no, series_id)
+                group by reading.unit_no having min(reading.series_id) <> max(reading.series_id)));
+end;
+$$;
+
+comment on function monitoring_internal.direct_level(text, interval, integer[], integer[], text[]) is
+    'The level whose rows are each a bucket of a query by itself; null where samples or rows are to be put together.';
+
+-- The buckets of a level, as they are. The statement is made for one level and values that are constants of its plan,
+-- so that no other table, partition or aggregate is in it.
+create or replace function monitoring_internal.fold_direct(
+    p_level text, p_aggregate text, p_quantile double precision, p_series integer[], p_units integer[],
+    p_sources text[], p_from timestamptz[], p_until timestamptz[])
+returns table (unit_no integer, bucket_at timestamptz[], value double precision[])
+language plpgsql stable parallel restricted
+rows 1000
+set search_path = pg_catalog, pg_temp
+set jit = off
+set work_mem = '64MB'
+as $$
+declare
+    v_table constant text := 'rollups_' || p_level;
+    v_span record;
+begin
+    if p_aggregate = 'quantile' then
+        return query select * from monitoring_internal.fold_direct_quantiles(
+            p_level, p_quantile, p_series, p_units, p_sources, p_from, p_until);
+        return;
+    end if;
+    select min(reading.from_at) as from_at, max(reading.until_at) as until_at into v_span
+    from unnest(p_sources, p_from, p_until) as reading (source, from_at, until_at)
+    where reading.source = p_level;
+    return query execute format($statement$
+        select folded.unit_no, array_agg(folded.bucket_at), array_agg(folded.value)
+        from (
+            select reading.unit_no, rolled.bucket_at, case $9
+                    when 'first' then rolled.value_first
+                    when 'last' then rolled.value_last
+                    else monitoring_internal.folded_value($9, rolled.sample_count::double precision, rolled.value_sum,
+                        rolled.value_sum_squares, rolled.value_min, rolled.value_max)
+                end as value
+            from unnest($1, $2, $3, $4, $5) as reading (series_id, unit_no, source, from_at, until_at)
+            inner join monitoring.%I as rolled on rolled.series_id = reading.series_id
+                and rolled.bucket_at >= reading.from_at and rolled.bucket_at < reading.until_at
+            where reading.source = $6 and rolled.bucket_at >= $7 and rolled.bucket_at < $8
+            order by 1, 2
+        ) as folded
+        group by folded.unit_no
+        $statement$, v_table)
+    using p_series, p_units, p_sources, p_from, p_until, p_level, v_span.from_at, v_span.until_at, p_aggregate;
+end;
+$$;
+
+comment on function monitoring_internal.fold_direct(
+    text, text, double precision, integer[], integer[], text[], timestamptz[], timestamptz[]) is
+    'What each unit comes to in each bucket of a level, where its rows are the buckets.';
+
+-- The same for a quantile: entries of a sketch are in the order of their values, so that a running sum finds the place.
+create or replace function monitoring_internal.fold_direct_quantiles(
+    p_level text, p_quantile double precision, p_series integer[], p_units integer[], p_sources text[],
+    p_from timestamptz[], p_until timestamptz[])
+returns table (unit_no integer, bucket_at timestamptz[], value double precision[])
+language plpgsql stable parallel restricted
+rows 1000
+set search_path = pg_catalog, pg_temp
+set jit = off
+set work_mem = '64MB'
+as $$
+declare
+    v_table constant text := 'rollups_' || p_level;
+    v_span record;
+begin
+    select min(reading.from_at) as from_at, max(reading.until_at) as until_at into v_span
+    from unnest(p_sources, p_from, p_until) as reading (source, from_at, until_at)
+    where reading.source = p_level;
+    -- A loop over units, of which each is one row.
+    for unit_no, bucket_at, value in execute format($statement$
+        select folded.unit_no, array_agg(folded.bucket_at), array_agg(folded.value)
+        from (
+            select reading.unit_no, rolled.bucket_at, monitoring_internal.value_of_rank(
+                    $9 * (rolled.sample_count - 1), rolled.sample_count - 1, place.key_below, place.key_above,
+                    rolled.value_min, rolled.value_max) as value
+            from unnest($1, $2, $3, $4, $5) as reading (series_id, unit_no, source, from_at, until_at)
+            inner join monitoring.%I as rolled on rolled.series_id = reading.series_id
+                and rolled.bucket_at >= reading.from_at and rolled.bucket_at < reading.until_at
+            cross join lateral (
+                select
+                    min(entry.key) filter (where entry.until_rank > floor($9 * (rolled.sample_count - 1))) as key_below,
+                    min(entry.key) filter (where entry.until_rank > ceil($9 * (rolled.sample_count - 1))) as key_above
+                from (
+                    select given.entry >> 13 as key,
+                        sum(given.entry & 8191) over (rows unbounded preceding) as until_rank
+                    from unnest(rolled.sketch) as given (entry)
+                ) as entry
+            ) as place
+            where reading.source = $6 and rolled.bucket_at >= $7 and rolled.bucket_at < $8
+            order by 1, 2
+        ) as folded
+        group by folded.unit_no
+        $statement$, v_table)
+    using p_series, p_units, p_sources, p_from, p_until, p_level, v_span.from_at, v_span.until_at, p_quantile
+    loop
+        return next;
+    end loop;
+end;
+$$;
+
+comment on function monitoring_internal.fold_direct_quantiles(
+    text, double precision, integer[], integer[], text[], timestamptz[], timestamptz[]) is
+    'A quantile of each unit and bucket of a level, where its rows are the buckets.';

@@ -66,8 +66,7 @@ begin
         select walk.unit_no, monitoring_internal.bucket_of(walk.at, p_stride, p_origin, p_starts) as bucket_at,
             walk.inside + monitoring_internal.counter_step(walk.before, walk.first) as grown,
             extract(epoch from walk.last_at - coalesce(walk.before_at, walk.first_at))::double precision as seconds
-        from walk
-        where walk.at >= p_start_at
+        from walk where walk.at >= p_start_at
     )
     select folded.unit_no, array_agg(folded.bucket_at), array_agg(folded.value)
     from (

@@ -91,5 +91,31 @@ select results_eq(
     $$ select count(*) from monitoring.samples_between('odd_close', '{}', '2026-03-03 01:00Z', '2026-03-03 23:00Z') $$, array[0::bigint],
     'and hours after the last of them');
 
+-- The same sample twice while its day is closed: by one who did not know, and late; and late once more in a block.
+select pg_temp.send('odd_close', '{"n": "2"}', '{1,2,3}', '{2026-03-04 10:00Z,2026-03-04 10:01Z,2026-03-04 10:02Z}');
+update monitoring_internal.packing_state set closed_until = '2026-03-05 00:00Z', waits_for = '{}', next_series_id = 0;
+create temporary table odd_series as select series_id from monitoring.series where labels = '{"n": "2"}'
+    and metric_family_id = (select metric_family_id from monitoring.metric_families where name = 'odd_close');
+select is(monitoring_internal.store_late_samples(array_agg(series_id), '{2026-03-04 10:01Z}', '{9}', '2026-03-05 00:00Z'), 0::bigint,
+    'a late sample that samples have is a duplicate') from odd_series;
+select is(monitoring_internal.store_late_samples(array_agg(series_id), '{2026-03-04 10:03Z}', '{4}', '2026-03-05 00:00Z'), 1::bigint,
+    'another is stored') from odd_series;
+select is(count(*), 0::bigint, 'and keys that await_samples() took are given back')
+from monitoring.samples inner join odd_series using (series_id) where sampled_at = '2026-03-04 10:03Z';
+insert into monitoring.late_samples select series_id, '2026-03-04 10:02Z', 9 from odd_series;
+insert into monitoring.packed_periods (period_at, closed_at) values ('2026-03-04 00:00Z', '2026-03-08 12:00Z');
+create function pg_temp.kept() returns text language sql as $$
+    select string_agg(format('%s=%s', to_char(sampled_at at time zone 'UTC', 'MI'), value), ' ' order by sampled_at, value)
+    from monitoring.samples_between('odd_close', '{"n": "2"}', '2026-03-04', '2026-03-05')
+$$;
+do $$ begin
+    while monitoring_internal.packed_until() < '2026-03-05 00:00Z' loop perform monitoring_internal.pack_next_at('2026-03-08 12:00Z'); end loop;
+end $$;
+select is(pg_temp.kept(), '00=1 01=2 02=3 03=4', 'packing keeps a sample once that was stored twice, the first one');
+insert into monitoring.late_samples select series_id, '2026-03-04 10:00Z', 9 from odd_series;
+select pg_temp.work('2026-03-08 12:00Z');
+select is(pg_temp.kept(), '00=1 01=2 02=3 03=4', 'and so does a block that takes late samples in');
+select is(count(*), 0::bigint, 'nothing late is left') from monitoring.late_samples inner join odd_series using (series_id);
+
 select * from finish();
 rollback;

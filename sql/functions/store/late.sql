@@ -1,5 +1,5 @@
 -- store/late.sql: samples that come after their day was closed for packing.
--- Owns late_lock_key, current_raw_from, store_late_samples. Writes late_samples.
+-- Owns late_lock_key, current_raw_from, await_samples, store_late_samples. Writes late_samples; samples, for a moment.
 -- Concurrency: any number of ingesters at once; packing takes late samples into blocks only while none is here.
 
 -- The advisory lock between those who add late samples, shared, and the packer that takes them away.
@@ -35,6 +35,44 @@ $$;
 comment on function monitoring_internal.current_raw_from() is
     'raw_from() for those who write: never an old one.';
 
+-- Wait for ingests that do not know yet that a day is closed and add one of these samples to it: their keys are taken
+-- for a moment, and given back, so that what the others commit is seen from here on.
+create or replace function monitoring_internal.await_samples(
+    p_series integer[], p_sampled_at timestamptz[], p_closed_until timestamptz)
+returns void
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_packed_until constant timestamptz := monitoring_internal.packed_until();
+    v_series integer[];
+    v_times timestamptz[];
+begin
+    if v_packed_until = p_closed_until or not v_packed_until <= any (p_sampled_at) then
+        return;
+    end if;
+    with taken as (
+        insert into monitoring.samples (series_id, sampled_at, value)
+        select sample.series_id, sample.sampled_at, 0
+        from unnest(p_series, p_sampled_at) as sample (series_id, sampled_at)
+        where sample.series_id is not null
+            and sample.sampled_at >= v_packed_until and sample.sampled_at < p_closed_until
+        order by sample.series_id, sample.sampled_at
+        on conflict do nothing
+        returning series_id, sampled_at
+    )
+    select array_agg(taken.series_id), array_agg(taken.sampled_at) into v_series, v_times from taken;
+    delete from monitoring.samples as stored
+    using unnest(v_series, v_times) as taken (series_id, sampled_at)
+    where stored.series_id = taken.series_id and stored.sampled_at = taken.sampled_at
+        and stored.sampled_at >= v_packed_until and stored.sampled_at < p_closed_until;
+end;
+$$;
+
+comment on function monitoring_internal.await_samples(integer[], timestamptz[], timestamptz) is
+    'Waits for those who add the same samples to a day that is closed, by the keys of samples.';
+
 -- Store those of the given samples that are before p_closed_until and that nothing holds yet; returns how many.
 -- Series are null for samples that were refused. Only the times of the blocks concerned are looked at, each list once.
 create or replace function monitoring_internal.store_late_samples(
@@ -48,6 +86,7 @@ declare
     v_stored bigint;
 begin
     perform pg_advisory_xact_lock_shared(monitoring_internal.late_lock_key());
+    perform monitoring_internal.await_samples(p_series, p_sampled_at, p_closed_until);
     with late as materialized (
         select distinct on (sample.series_id, sample.sampled_at) sample.series_id, sample.sampled_at, sample.value,
             date_trunc('day', sample.sampled_at, 'UTC') as period_at

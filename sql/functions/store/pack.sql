@@ -1,6 +1,6 @@
 -- store/pack.sql: turn days of samples into blocks, one short transaction a step.
 -- Owns next_raw_day, close_day_at, is_day_still, pack_next_series, finish_day_at, repack_next_at, release_raw_at.
--- Writes packing_state, packed_periods, partition_policies, partition_holds and, through others, the blocks.
+-- Writes packing_state, packed_periods, late_samples, partition_policies, partition_holds; through others, blocks.
 -- Concurrency: callers hold the lock of packing; ingest goes on and never waits.
 
 -- The first day from a time on that samples may have rows of; null when there is none.
@@ -168,6 +168,12 @@ begin
         update monitoring_internal.packing_state as state set next_series_id = 0, waits_for = null;
         return false;
     end if;
+    -- Sent twice while the day was closed, once by an ingest that did not know.
+    delete from monitoring.late_samples as late
+    using monitoring.samples as stored
+    where late.sampled_at >= v_day and late.sampled_at < v_day + interval '24 hours'
+        and stored.series_id = late.series_id and stored.sampled_at = late.sampled_at
+        and stored.sampled_at >= v_day and stored.sampled_at < v_day + interval '24 hours';
     update monitoring_internal.packing_state as state set packed_until = state.closed_until;
     update monitoring.packed_periods as period
     set packed_at = p_now,

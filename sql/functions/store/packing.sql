@@ -120,7 +120,7 @@ comment on function monitoring_internal.pack_raw_series(timestamptz, bigint, big
     'Makes blocks of the samples of some series and a day; returns how many samples.';
 
 -- Take the late samples of some series and a packed day into their blocks; returns how many there were.
--- What a block holds already stays as it is.
+-- What a block holds already stays as it is, and is kept once.
 -- Raises: PV220.
 create or replace function monitoring_internal.repack_series(p_period_at timestamptz, p_series integer[])
 returns bigint
@@ -137,7 +137,20 @@ begin
     for v_series in
         select point.series_id, array_agg(point.sampled_at order by point.sampled_at) as times,
             array_agg(point.value order by point.sampled_at) as point_values
-        from monitoring_internal.read_points(p_series, p_period_at, p_period_at + interval '24 hours') as point
+        from (
+            select distinct on (held.series_id, held.sampled_at) held.series_id, held.sampled_at, held.value
+            from (
+                select packed.series_id, packed.sampled_at, packed.value, 0 as place
+                from monitoring_internal.block_points as packed
+                where packed.series_id = any (p_series) and packed.period_at = p_period_at
+                union all
+                select late.series_id, late.sampled_at, late.value, 1
+                from monitoring.late_samples as late
+                where late.series_id = any (p_series)
+                    and late.sampled_at >= p_period_at and late.sampled_at < p_period_at + interval '24 hours'
+            ) as held
+            order by held.series_id, held.sampled_at, held.place
+        ) as point
         group by point.series_id
     loop
         delete from monitoring.sample_blocks as block

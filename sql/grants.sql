@@ -111,8 +111,8 @@ grant select on
     monitoring.partition_policies, monitoring.partition_holds, monitoring.partition_maintenance to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant insert, update, delete on monitoring.partition_holds to monitoring_admin;
-grant update (premake, lookback, retention, storage_parameters, is_active) on monitoring.partition_policies to
-    monitoring_admin;
+grant update (mode, partition_interval, premake, lookback, retention, storage_parameters, is_active)
+    on monitoring.partition_policies to monitoring_admin;
 grant execute on procedure
     monitoring.maintain_partitions(), monitoring_internal.maintain_partitions_at(timestamptz) to
     monitoring_admin, monitoring_service;
@@ -120,7 +120,8 @@ grant execute on function monitoring_internal.maintain_next_partition(text[]) to
     monitoring_admin, monitoring_service;
 grant execute on function monitoring.create_partitions(text, timestamptz, timestamptz) to monitoring_admin;
 grant execute on function
-    monitoring_internal.partition_bounds(regclass), monitoring_internal.partition_problems() to
+    monitoring_internal.partition_bounds(regclass), monitoring_internal.append_parent(text),
+    monitoring_internal.partition_problems() to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant select on monitoring.partitions, monitoring.partition_problems to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
@@ -132,7 +133,7 @@ grant select on
     monitoring.metric_families, monitoring.series, monitoring.rejected_samples, monitoring.rejected_sample_totals to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant execute on function
-    monitoring.ingest_samples(text[], jsonb[], double precision[], timestamptz[], uuid),
+    monitoring.ingest_samples(text[], jsonb[], double precision[], timestamptz[], uuid, uuid),
     monitoring.ingest_sample(text, jsonb, double precision, timestamptz, uuid),
     monitoring_internal.ingest_staged(uuid) to
     monitoring_admin, monitoring_service, monitoring_collector;

@@ -119,9 +119,9 @@ select is_empty(
     'every index is named for its table');
 select is_empty(
     $$ select r.name from our_relations as r
-        where r.relkind in ('r', 'p') and not r.relispartition and r.relname !~ '^staged_'
+        where r.relkind in ('r', 'p') and not r.relispartition and r.relname !~ '^(staged|appended)_'
             and not exists (select 1 from pg_constraint as c where c.conrelid = r.oid and c.contype = 'p') $$,
-    'every table but staging has a primary key');
+    'every table but staging and open partitions of append mode has a primary key');
 
 select is_empty(
     $$ select i.indexrelid::regclass, j.indexrelid::regclass from pg_index as i
@@ -271,16 +271,17 @@ select is_empty(
 select is_empty(
     $$ select r.name from our_relations as r
         where r.relkind = 'p' and not r.relispartition
-            and not exists (select 1 from monitoring.partition_policies as p where p.table_name = r.name) $$,
+            and not exists (select 1 from monitoring.partition_policies as p
+                where p.table_name = r.name or monitoring_internal.append_parent(p.table_name) = r.oid) $$,
     'every partitioned table has a policy');
 select is_empty(
     $$ select r.name from our_relations as r where r.relispartition and r.nspname <> 'monitoring_partitions' $$,
     'every partition is in monitoring_partitions');
 select is_empty(
     $$ select r.name from our_relations as r
-        where r.relkind = 'p' and not r.relispartition
+        where r.relkind = 'p' and not r.relispartition and r.relname <> 'appended_samples'
             and to_regclass(format('monitoring_partitions.%I', r.relname || '_default')) is null $$,
-    'every partitioned table has a default partition');
+    'every partitioned table has a default partition'); -- Append mode is sent only what its partitions cover.
 
 select is_empty(
     $$ select p.oid::regprocedure from pg_proc as p

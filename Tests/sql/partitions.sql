@@ -181,18 +181,22 @@ select is(
             and parent.relnamespace in ('monitoring'::regnamespace, 'monitoring_internal'::regnamespace)
             and not exists (
                 select 1 from monitoring.partition_policies as policy
-                where policy.table_name::regclass = parent.oid and policy.is_active
+                where parent.oid in (
+                        policy.table_name::regclass, monitoring_internal.append_parent(policy.table_name))
+                    and policy.is_active
             )
     ),
     '{}', 'every partitioned table has a policy');
 
--- C-08: no partitioned table without a default partition, which is what keeps a row out of range from failing.
+-- C-08: no partitioned table without a default partition, which is what keeps a row out of range from failing. Ingest
+-- sends to appended_samples only what its partitions cover, and all else to samples, which has one.
 select is(
     array(
         select parent.oid::regclass::text
         from pg_class as parent
         where parent.relkind = 'p'
             and parent.relnamespace in ('monitoring'::regnamespace, 'monitoring_internal'::regnamespace)
+            and parent.oid <> monitoring_internal.append_parent('monitoring.samples')
             and not exists (
                 select 1 from monitoring_internal.partition_bounds(parent.oid) as bounds where bounds.is_default
             )

@@ -1,8 +1,25 @@
 -- views/packing.sql: samples without regard to their form, and what packing saves.
 
+-- Of rows of one series and time the first that was stored counts: that of the oldest transaction, and in it the one
+-- written first. Sorted and not looked up, so that one scan of the times wanted serves all series.
+create or replace view monitoring_internal.appended_points as
+select distinct on (stored.series_id, stored.sampled_at) stored.series_id, stored.sampled_at, stored.value
+from monitoring.appended_samples as stored
+order by stored.series_id, stored.sampled_at, age(stored.xmin) desc, stored.ctid;
+
+comment on view monitoring_internal.appended_points is
+    'Samples of append mode in partitions that are not closed, each once. Granted to nobody. There is no index on the '
+    'series: read a range of times of all series at once.';
+comment on column monitoring_internal.appended_points.series_id is 'The series, of monitoring.series.';
+comment on column monitoring_internal.appended_points.sampled_at is 'When it was measured.';
+comment on column monitoring_internal.appended_points.value is 'The value.';
+
 create or replace view monitoring_internal.raw_points as
 select stored.series_id, stored.sampled_at, stored.value
-from monitoring.samples as stored;
+from monitoring.samples as stored
+union all
+select appended.series_id, appended.sampled_at, appended.value
+from monitoring_internal.appended_points as appended;
 
 comment on view monitoring_internal.raw_points is
     'Samples that are not packed: complete from monitoring_internal.raw_from() on. Granted to nobody.';

@@ -10,9 +10,12 @@ select
     case when class.reltuples >= 0 then class.reltuples::bigint end as estimated_rows,
     pg_table_size(class.oid) as heap_bytes,
     pg_indexes_size(class.oid) as index_bytes,
-    pg_total_relation_size(class.oid) as total_bytes
+    pg_total_relation_size(class.oid) as total_bytes,
+    parent.parent = monitoring_internal.append_parent(policy.table_name) as is_appended
 from monitoring.partition_policies as policy
-cross join lateral monitoring_internal.partition_bounds(to_regclass(policy.table_name)) as bounds
+cross join lateral unnest(array[
+    to_regclass(policy.table_name)::oid, monitoring_internal.append_parent(policy.table_name)::oid]) as parent (parent)
+cross join lateral monitoring_internal.partition_bounds(parent.parent) as bounds
 inner join pg_catalog.pg_class as class on class.oid = bounds.partition;
 
 comment on view monitoring.partitions is 'Partitions of every table with a policy, with bounds and sizes.';
@@ -26,6 +29,7 @@ comment on column monitoring.partitions.estimated_rows is
 comment on column monitoring.partitions.heap_bytes is 'Bytes of the table itself, with its TOAST table and maps.';
 comment on column monitoring.partitions.index_bytes is 'Bytes of its indexes.';
 comment on column monitoring.partitions.total_bytes is 'Bytes of all of it.';
+comment on column monitoring.partitions.is_appended is 'True for an open one of append mode; null without that mode.';
 
 create or replace view monitoring.partition_problems with (security_invoker = true) as
 select problem.table_name, problem.object_name, problem.problem, problem.detail

@@ -7,6 +7,9 @@ select sample.series_id, sample.sampled_at, sample.value, date_trunc('day', samp
 from monitoring.samples as sample
 where sample.sampled_at >= (select state.packed_until from monitoring_internal.packing_state as state)
 union all
+select appended.series_id, appended.sampled_at, appended.value, date_trunc('day', appended.sampled_at, 'UTC')
+from monitoring_internal.appended_points as appended
+union all
 select point.series_id, point.sampled_at, point.value, point.period_at
 from monitoring_internal.block_points as point
 union all

@@ -111,15 +111,8 @@ begin
     select state.closed_until into v_closed_until from monitoring_internal.packing_state as state;
     v_stored := monitoring_internal.store_late_samples(
         array_fill(v_series_id, array[cardinality(v_times)]), v_times, p_values, v_closed_until);
-    with fresh as (
-        insert into monitoring.samples (series_id, sampled_at, value)
-        select v_series_id, point.sampled_at, point.value
-        from unnest(v_times, p_values) as point (sampled_at, value)
-        where point.sampled_at >= v_closed_until
-        on conflict do nothing
-        returning 1
-    )
-    select v_stored + count(*) into v_stored from fresh;
+    v_stored := v_stored + monitoring_internal.store_raw_samples(
+        array_fill(v_series_id, array[cardinality(v_times)]), v_times, p_values, null, v_closed_until);
     if v_stored > 0 then
         perform monitoring_internal.note_late_samples(
             array_fill(v_series_id, array[cardinality(v_times)]), v_times);

@@ -117,6 +117,9 @@ declare
     v_name constant text := monitoring_internal.partition_name(p_table, p_lower);
     v_moved bigint;
 begin
+    if p_lower <@ monitoring_internal.appended_span(p_table) then
+        return monitoring_internal.create_appended_partition(p_table, p_lower, p_upper);
+    end if;
     execute format('create table %s (like %s including all excluding identity)', v_name, v_parent);
     -- A superuser who maintains by hand leaves nothing that the owner could not read or drop.
     execute format(

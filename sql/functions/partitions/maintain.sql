@@ -46,6 +46,8 @@ begin
         when 'set' then
             perform monitoring_internal.set_partition_parameters(
                 p_step.table_name, p_step.partition_name::regclass);
+        else
+            perform monitoring_internal.perform_append_step_at(p_step, p_now);
     end case;
     return 0;
 end;
@@ -53,7 +55,8 @@ $$;
 
 comment on function monitoring_internal.perform_partition_step_at(
     monitoring_internal.partition_step, timestamptz) is
-    'Performs one step of maintenance: create, drop or set; returns the rows moved out of the default partition.';
+    'Performs one step of maintenance: create, drop, set or one of append mode; returns the rows moved out of the '
+    'default partition.';
 
 -- Count a step's outcome.
 create or replace function monitoring_internal.record_partition_step_at(

@@ -69,7 +69,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     with taken as (
         select coalesce(
-            range_agg(tstzrange(bounds.lower_bound, bounds.upper_bound)), '{}'::tstzmultirange) as spans
+            range_agg(tstzrange(bounds.lower_bound, bounds.upper_bound)), '{}'::tstzmultirange)
+            + tstzmultirange(monitoring_internal.appended_span(p_table)) as spans
         from monitoring_internal.partition_bounds(monitoring_internal.partition_parent(p_table)) as bounds
         where not bounds.is_default
     )
@@ -111,6 +112,9 @@ as $$
         select stray.lower_bound, stray.upper_bound
         from monitoring_internal.uncovered_spans(
             p_table, array(select monitoring_internal.default_partition_slots(p_table))) as stray
+        union
+        select appended.lower_bound, appended.upper_bound
+        from monitoring_internal.missing_appended_at(p_table, p_now) as appended
     ) as missing
     order by abs(extract(epoch from missing.lower_bound - p_now));
 $$;
@@ -131,7 +135,9 @@ begin
     -- A loop, newest first, that nearly always ends at the current partition.
     for v_candidate in
         select bounds.partition, bounds.upper_bound
-        from monitoring_internal.partition_bounds(monitoring_internal.partition_parent(p_table)) as bounds
+        from unnest(array[monitoring_internal.partition_parent(p_table),
+            monitoring_internal.append_parent(p_table)]) as parent (parent)
+        cross join lateral monitoring_internal.partition_bounds(parent.parent) as bounds
         where not bounds.is_default
         order by bounds.upper_bound desc
     loop
@@ -264,6 +270,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     select plan.*, row_number() over ()
     from (
+        select appended.* from monitoring_internal.append_plan_at(p_table, p_now) as appended
+        union all
         select
             'create',
             monitoring_internal.partition_name(p_table, missing.lower_bound),
@@ -281,4 +289,4 @@ as $$
 $$;
 
 comment on function monitoring_internal.partition_plan_at(text, timestamptz) is
-    'What maintenance of a table would do at a time: create, drop, set; in that order.';
+    'What maintenance of a table would do at a time: the steps of append mode, create, drop, set; in that order.';

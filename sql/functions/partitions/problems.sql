@@ -45,6 +45,7 @@ as $$
             select 1
             from monitoring.partition_policies as policy
             where policy.table_name = format('%s.%s', namespace.nspname, class.relname)
+                or monitoring_internal.append_parent(policy.table_name) = class.oid
         );
 $$;
 
@@ -108,7 +109,9 @@ begin
     ), bound as materialized (
         select policy.table_name, bounds.*
         from policy
-        cross join lateral monitoring_internal.partition_bounds(policy.parent) as bounds
+        cross join lateral unnest(
+            array[policy.parent, monitoring_internal.append_parent(policy.table_name)]) as parent (parent)
+        cross join lateral monitoring_internal.partition_bounds(parent.parent) as bounds
     ), covered as (
         select bound.table_name, range_agg(tstzrange(bound.lower_bound, bound.upper_bound)) as spans
         from bound

@@ -77,7 +77,8 @@ as $$
             greatest(rebuild_rollups.from_at, coalesce(oldest.bound_at, 'infinity')) as from_at
         from monitoring_internal.rollup_closing as closing
         cross join monitoring_internal.next_row_bound(
-            array['monitoring.samples', 'monitoring.sample_blocks'], '-infinity') as oldest (bound_at)
+            array['monitoring.samples', 'monitoring.appended_samples', 'monitoring.sample_blocks'],
+            '-infinity') as oldest (bound_at)
     ),
     noted as (
         insert into monitoring_internal.late_ranges (series_id, from_at, until_at)

@@ -70,7 +70,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     with bound as (
         select monitoring_internal.next_row_bound(array['monitoring.sample_blocks'], '-infinity') as packed_at,
-            monitoring_internal.next_row_bound(array['monitoring.samples'], '-infinity') as raw_at
+            monitoring_internal.next_row_bound(
+                array['monitoring.samples', 'monitoring.appended_samples'], '-infinity') as raw_at
     ),
     oldest as (
         select least(p_until, bound.packed_at, coalesce(
@@ -145,7 +146,8 @@ begin
                 from unnest(p_sources) as used (word)
                 cross join lateral unnest(case
                     when used.word = 'samples'
-                        then array['monitoring.samples', 'monitoring.sample_blocks', 'monitoring.late_samples']
+                        then array['monitoring.samples', 'monitoring.appended_samples', 'monitoring.sample_blocks',
+                            'monitoring.late_samples']
                     else array[format('monitoring.rollups_%s', used.word)]
                 end) as held (name)
             ),

@@ -141,11 +141,12 @@ comment on function monitoring_internal.check_batch(text[], jsonb[], double prec
     'Raises PV201 unless the four arrays of a batch have one dimension and one length.';
 
 -- The deciding form of ingest_samples.
--- Of samples with the same series and time the first is kept, stored ones before all: a replay changes nothing.
+-- Of samples with the same series and time the first is kept, stored ones before all: a replay changes nothing. In
+-- append mode it is the reads that keep to the first; there a batch is known again by its id alone.
 -- Raises: PV002 tenant not visible, PV201 arrays that do not fit each other.
 create or replace function monitoring_internal.ingest_samples_at(
     p_metric text[], p_labels jsonb[], p_value double precision[], p_sampled_at timestamptz[], p_tenant_id uuid,
-    p_now timestamptz)
+    p_now timestamptz, p_batch_id uuid default null)
 returns monitoring.ingest_result
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
@@ -161,20 +162,17 @@ begin
     perform monitoring_internal.require_visible_tenant(v_tenant_id);
     if v_size = 0 then
         return v_result;
+    elsif not monitoring_internal.claim_batch_at(v_tenant_id, p_batch_id, v_size, p_now) then
+        v_result.duplicate := v_size;
+        return v_result;
     end if;
     -- Held before any mark is looked at: who moves one can tell when nobody is left that saw the old one.
     perform pg_advisory_xact_lock_shared(monitoring_internal.ingest_lock_key());
     v_raw_from := monitoring_internal.current_raw_from();
     v_resolved := monitoring_internal.resolve_series(
         v_tenant_id, p_metric, p_labels, monitoring_internal.value_faults_at(p_value, p_sampled_at, p_now));
-    insert into monitoring.samples (series_id, sampled_at, value)
-    select sample.series_id, sample.sampled_at, sample.value
-    from unnest(v_resolved.series_ids, p_sampled_at, p_value, v_resolved.faults)
-        with ordinality as sample (series_id, sampled_at, value, fault, ordinal)
-    where sample.fault is null and sample.sampled_at >= v_raw_from
-    order by sample.series_id, sample.sampled_at, sample.ordinal
-    on conflict do nothing;
-    get diagnostics v_result.accepted = row_count;
+    v_result.accepted := monitoring_internal.store_raw_samples(
+        v_resolved.series_ids, p_sampled_at, p_value, v_resolved.faults, v_raw_from);
     if v_raw_from > any (p_sampled_at) then
         v_result.accepted := v_result.accepted + monitoring_internal.store_late_samples(
             array(
@@ -198,13 +196,14 @@ end;
 $$;
 
 comment on function monitoring_internal.ingest_samples_at(
-    text[], jsonb[], double precision[], timestamptz[], uuid, timestamptz) is
+    text[], jsonb[], double precision[], timestamptz[], uuid, timestamptz, uuid) is
     'ingest_samples as of a time, for tests, replay and the collectors.';
 
 -- Store a batch of samples; what is refused is kept aside with its reason and never fails the batch.
 -- Raises: PV002, PV201.
 create or replace function monitoring.ingest_samples(
-    metric text[], labels jsonb[], value double precision[], sampled_at timestamptz[], tenant_id uuid default null)
+    metric text[], labels jsonb[], value double precision[], sampled_at timestamptz[], tenant_id uuid default null,
+    batch_id uuid default null)
 returns monitoring.ingest_result
 language sql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp
@@ -212,12 +211,13 @@ as $$
     select result.*
     from monitoring_internal.ingest_samples_at(
         ingest_samples.metric, ingest_samples.labels, ingest_samples.value, ingest_samples.sampled_at,
-        ingest_samples.tenant_id, clock_timestamp()) as result;
+        ingest_samples.tenant_id, clock_timestamp(), ingest_samples.batch_id) as result;
 $$;
 
-comment on function monitoring.ingest_samples(text[], jsonb[], double precision[], timestamptz[], uuid) is
+comment on function monitoring.ingest_samples(text[], jsonb[], double precision[], timestamptz[], uuid, uuid) is
     'Stores a batch of samples, four arrays of one length, for a tenant (null: the system''s). Returns how many were '
-    'accepted, already stored, and refused; refused ones are in rejected_samples. Sending a batch again is harmless.';
+    'accepted, already stored, and refused; refused ones are in rejected_samples. Sending a batch again is harmless; '
+    'one with an id is then not even looked at.';
 
 -- Store one sample; true when it was stored, false when it was there already or refused.
 -- Raises: PV002.

@@ -60,6 +60,9 @@ begin
     end if;
     v_day := monitoring_internal.next_raw_day(v_packed_until);
     if v_day is null or v_day + interval '24 hours' > v_due_until
+        -- Not before its last partition of append mode is closed.
+        or v_day + interval '24 hours' > (
+            select state.appended_since from monitoring_internal.packing_state as state)
         -- First rolled up, then packed: so a day that is archived and dropped has been through both.
         or exists (
             select from monitoring.partition_holds as hold

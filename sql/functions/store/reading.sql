@@ -68,11 +68,15 @@ begin atomic
     from monitoring.late_samples as late
     where late.series_id = any (p_series)
         and late.sampled_at >= p_from and late.sampled_at < p_until
-        and p_from < (select state.closed_until from monitoring_internal.packing_state as state);
+        and p_from < (select state.closed_until from monitoring_internal.packing_state as state)
+    union all
+    select appended.series_id, appended.sampled_at, appended.value
+    from monitoring_internal.appended_points as appended
+    where appended.series_id = any (p_series) and appended.sampled_at >= p_from and appended.sampled_at < p_until;
 end;
 
 comment on function monitoring_internal.read_points(integer[], timestamptz, timestamptz) is
-    'Every sample of some series from one time to before another, from samples, blocks and late_samples, in no order.';
+    'Every sample of some series from one time to before another, in whatever form, in no order.';
 
 -- The samples of one series after one time and up to another, in the order of their times, for those who look at many
 -- series: p_is_raw says that the windows begin at raw_from() or later, and then nothing but samples is touched.
@@ -84,7 +88,7 @@ language sql stable parallel safe
 begin atomic
     (
         select stored.series_id, stored.sampled_at, stored.value
-        from monitoring.samples as stored
+        from monitoring_internal.raw_points as stored
         where p_is_raw and stored.series_id = p_series_id
             and stored.sampled_at > p_after and stored.sampled_at <= p_until
         order by stored.sampled_at

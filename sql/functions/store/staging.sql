@@ -31,7 +31,7 @@ begin
         order by taken.tenant_id
     loop
         v_part := monitoring_internal.ingest_samples_at(
-            v_batch.metric, v_batch.labels, v_batch.value, v_batch.sampled_at, v_batch.tenant_id, p_now);
+            v_batch.metric, v_batch.labels, v_batch.value, v_batch.sampled_at, v_batch.tenant_id, p_now, p_batch_id);
         v_result.accepted := v_result.accepted + v_part.accepted;
         v_result.duplicate := v_result.duplicate + v_part.duplicate;
         v_result.rejected := v_result.rejected + v_part.rejected;

@@ -166,7 +166,7 @@ comment on function monitoring_internal.start_append(text, timestamptz) is
     'Begins append mode behind the newest partition of a table that has rows.';
 
 -- Drop the last partition of append mode, unless it has got rows. With the last one the mode's span ends.
-create or replace function monitoring_internal.shrink_append(p_partition text, p_lower timestamptz)
+create or replace function monitoring_internal.shrink_append(p_partition regclass, p_lower timestamptz)
 returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
@@ -185,25 +185,23 @@ begin
 end;
 $$;
 
-comment on function monitoring_internal.shrink_append(text, timestamptz) is
+comment on function monitoring_internal.shrink_append(regclass, timestamptz) is
     'Drops the last partition of append mode, which starts at the given time, unless it has rows.';
 
 -- Give a partition that is over its key. Where that fails, some rows are there twice: the first that was stored stays,
 -- as the view appended_points has it.
 -- Locks: the partition against writers, not readers, until the transaction ends.
-create or replace function monitoring_internal.key_appended(p_partition text, p_key text)
+create or replace function monitoring_internal.key_appended(p_partition regclass, p_key name)
 returns bigint
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_deleted bigint := 0;
-    v_statement constant text := format(
-        'create unique index %I on %s (series_id, sampled_at)', p_key, p_partition);
 begin
     execute format('lock table %s in share row exclusive mode', p_partition);
     begin
-        execute v_statement;
+        execute format('create unique index %I on %s (series_id, sampled_at)', p_key, p_partition);
     exception
         when unique_violation then
             execute format(
@@ -212,7 +210,7 @@ begin
                 'as number from only %1$s as double) as numbered '
                 'where numbered.number > 1 and stored.ctid = numbered.place', p_partition);
             get diagnostics v_deleted = row_count;
-            execute v_statement;
+            execute format('create unique index %I on %s (series_id, sampled_at)', p_key, p_partition);
     end;
     update monitoring_internal.packing_state as state
     set deduplicated_total = state.deduplicated_total + v_deleted where v_deleted > 0;
@@ -220,13 +218,13 @@ begin
 end;
 $$;
 
-comment on function monitoring_internal.key_appended(text, text) is
+comment on function monitoring_internal.key_appended(regclass, name) is
     'Deletes what a partition of append mode holds twice and gives it its key; returns how many rows it deleted.';
 
 -- Make the oldest partition of append mode, which has its key, one of its table. No row is read or written.
 -- Locks: readers of append mode are waited for, up to lock_timeout, and open ingests.
 create or replace function monitoring_internal.close_appended(
-    p_table text, p_partition text, p_lower timestamptz, p_upper timestamptz)
+    p_table regclass, p_partition regclass, p_lower timestamptz, p_upper timestamptz)
 returns void
 language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
@@ -234,33 +232,34 @@ set timezone = 'UTC'
 set datestyle = 'ISO, YMD'
 as $$
 declare
-    v_name constant text := monitoring_internal.partition_name(p_table, p_lower);
+    v_parent constant regclass := monitoring_internal.append_parent(p_table::text);
+    v_name constant name := split_part(monitoring_internal.partition_name(p_table::text, p_lower), '.', 2);
     v_index record;
 begin
     perform pg_advisory_xact_lock(monitoring_internal.ingest_lock_key());
-    execute format('alter table %s detach partition %s', monitoring_internal.append_parent(p_table), p_partition);
+    execute format('alter table %s detach partition %s', v_parent, p_partition);
     -- A loop over the two indexes: that on times goes, the key becomes the table's.
     for v_index in
         select class.oid::regclass as name, class.relname, index.indisunique as is_key
         from pg_index as index
         inner join pg_class as class on class.oid = index.indexrelid
-        where index.indrelid = p_partition::regclass
+        where index.indrelid = p_partition
     loop
         execute case when v_index.is_key
             then format('alter table %s add primary key using index %I', p_partition, v_index.relname)
             else format('drop index %s', v_index.name) end;
     end loop;
-    execute format('alter table %s rename to %I', p_partition, split_part(v_name, '.', 2));
+    execute format('alter table %s rename to %I', p_partition, v_name);
     execute format(
-        'alter table %s attach partition %s for values from (%L) to (%L)', p_table, v_name, p_lower, p_upper);
-    execute format('alter table %s drop constraint appended_check', v_name);
+        'alter table %s attach partition %s for values from (%L) to (%L)', p_table, p_partition, p_lower, p_upper);
+    execute format('alter table %s drop constraint appended_check', p_partition);
     update monitoring_internal.packing_state as state
     set appended_since = case when state.appended_until = p_upper then 'infinity' else p_upper end,
         appended_until = case when state.appended_until = p_upper then 'infinity' else state.appended_until end;
 end;
 $$;
 
-comment on function monitoring_internal.close_appended(text, text, timestamptz, timestamptz) is
+comment on function monitoring_internal.close_appended(regclass, regclass, timestamptz, timestamptz) is
     'Makes a partition of append mode that has its key one of its table.';
 
 -- Do one step of append_plan_at().
@@ -275,13 +274,13 @@ begin
         when 'start' then
             perform monitoring_internal.start_append(p_step.table_name, p_now);
         when 'shrink' then
-            perform monitoring_internal.shrink_append(p_step.partition_name, p_step.lower_bound);
+            perform monitoring_internal.shrink_append(p_step.partition_name::regclass, p_step.lower_bound);
         when 'key' then
-            perform monitoring_internal.key_appended(p_step.partition_name, split_part(
+            perform monitoring_internal.key_appended(p_step.partition_name::regclass, split_part(
                 monitoring_internal.partition_name(p_step.table_name, p_step.lower_bound), '.', 2) || '_pkey');
         when 'close' then
             perform monitoring_internal.close_appended(
-                p_step.table_name, p_step.partition_name, p_step.lower_bound, p_step.upper_bound);
+                p_step.table_name::regclass, p_step.partition_name::regclass, p_step.lower_bound, p_step.upper_bound);
     end case;
 end;
 $$;

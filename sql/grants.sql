@@ -594,10 +594,12 @@ grant execute on function
     monitoring_internal.ack_heartbeat(uuid, uuid, bigint, integer, text) to monitoring_service;
 -- archive and retention ---------------------------------------------------------------------------
 grant select on monitoring.archives, monitoring.retention_states, monitoring.retention_status, monitoring.backup_checks,
-    monitoring.table_sizes, monitoring.growth_report, monitoring.index_rebuilds to monitoring_admin, monitoring_service;
+    monitoring.table_sizes, monitoring.growth_report, monitoring.index_rebuilds, monitoring.upkeep_signals
+    to monitoring_admin, monitoring_service;
 grant execute on function
     monitoring.cleanup_old_metrics(), monitoring.archive_old_data(), monitoring.measure_growth(),
-    monitoring_internal.retention_status(), monitoring_internal.list_archives(), monitoring_internal.list_rebuilds(),
+    monitoring_internal.retention_status(), monitoring_internal.upkeep_signals(),
+    monitoring_internal.list_archives(), monitoring_internal.list_rebuilds(),
     monitoring_internal.find_archives(text, date, date) to monitoring_admin, monitoring_service;
 grant execute on procedure monitoring.analyze_parents() to monitoring_admin, monitoring_service;
 grant execute on function
@@ -609,6 +611,9 @@ grant execute on function
     monitoring_internal.begin_restore(bigint, bigint, interval),
     monitoring_internal.restore_series(
         bigint, bigint, uuid, text, text, text, jsonb, bigint[], double precision[]),
+    monitoring_internal.restore_details(bigint, bigint, uuid, text, text, text, jsonb, jsonb[]),
+    monitoring_internal.archive_orphans(text[], double precision[]), monitoring_internal.archive_orphan_age(),
+    monitoring_internal.archive_destinations(), monitoring_internal.interrupt_backup_check(bigint),
     monitoring_internal.finish_restore(bigint, bigint), monitoring_internal.next_archive_delay(),
     monitoring_internal.analyze_parent(text), monitoring_internal.claim_rebuild(),
     monitoring_internal.finish_rebuild(bigint, text), monitoring_internal.begin_backup_check(text),

@@ -10,6 +10,8 @@ package struct ArchiveFacts: Sendable, Equatable {
     package var rows = 0
     /// Series.
     package var series = 0
+    /// Rows of what was said beside samples.
+    package var details = 0
     /// Size of what is packed in the file.
     package var contentBytes = 0
     /// SHA-256 of that.
@@ -35,6 +37,7 @@ package struct ArchiveFacts: Sendable, Equatable {
         day = try row.decode("day")
         rows = try row.decode("row_count")
         series = try row.decode("series_count")
+        details = try row.decode("detail_count")
         contentBytes = try row.decode("content_bytes")
         contentSHA256 = try row.decode("content_sha256")
         fileBytes = try row.decode("file_bytes")
@@ -45,7 +48,8 @@ package struct ArchiveFacts: Sendable, Equatable {
 
     /// The manifest: one object of JSON, byte for byte what stands beside the file.
     ///
-    /// Nothing in it needs escapes: names of classes are plain words, the rest are numbers, digits and times.
+    /// Nothing in it needs escapes: names of classes are plain words, the rest are numbers, digits and times. Where nothing
+    /// was said beside samples it is as it was before there were details.
     package var manifest: String {
         """
         {
@@ -53,7 +57,7 @@ package struct ArchiveFacts: Sendable, Equatable {
           "retention_class": "\(retentionClass)",
           "day": "\(day)",
           "rows": \(rows),
-          "series": \(series),
+          "series": \(series),\(details == 0 ? "" : "\n  \"details\": \(details),")
           "first_sample_at": "\(firstSampleAt)",
           "last_sample_at": "\(lastSampleAt)",
           "content_bytes": \(contentBytes),

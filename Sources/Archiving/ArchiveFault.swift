@@ -8,6 +8,8 @@ package struct ArchiveFault: Error, Sendable, Equatable {
         case missing
         /// The file is not what was written.
         case damaged
+        /// The file is whole, and written by a newer program.
+        case newer
         /// Credentials are missing or cannot be read.
         case credentials
         /// A setting is wrong.

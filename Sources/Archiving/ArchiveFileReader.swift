@@ -17,7 +17,7 @@ final class ArchiveFileReader: @unchecked Sendable {  // Proof: the caller hands
     private var position = 0
     private var isAtEnd = false
     private var hasHeading = false
-    private var (rows, series) = (0, 0)
+    private var (rows, series, details) = (0, 0, 0)
 
     /// Opens the file and compares its size.
     ///
@@ -47,7 +47,7 @@ final class ArchiveFileReader: @unchecked Sendable {  // Proof: the caller hands
     /// How far into the file it is, from 0 to 1.
     var progress: Double { facts.fileBytes == 0 ? 1 : Double(file.count) / Double(facts.fileBytes) }
 
-    /// The next series; nil when all were read and all of the file is as it was written.
+    /// The next line; nil when all were read and all of the file is as it was written.
     ///
     /// - Throws: kind damaged.
     func next() throws(ArchiveFault) -> ArchiveLine? {
@@ -57,8 +57,12 @@ final class ArchiveFileReader: @unchecked Sendable {  // Proof: the caller hands
                 position = end + 1
                 if hasHeading {
                     let line = try ArchiveLine(bytes: bytes)
+                    guard series > 0 || !line.isDetail else {
+                        throw ArchiveFault(.damaged, "a detail stands before any series")
+                    }
                     rows += line.samples
-                    series += 1
+                    series += line.isDetail ? 0 : 1
+                    details += line.isDetail ? 1 : 0
                     return line
                 }
                 try checkHeading(bytes)
@@ -81,15 +85,24 @@ final class ArchiveFileReader: @unchecked Sendable {  // Proof: the caller hands
     private func checkHeading(_ bytes: ArraySlice<UInt8>) throws(ArchiveFault) {
         let expected = ArchiveLine.heading(retentionClass: facts.retentionClass, day: facts.day).dropLast()
         guard bytes.elementsEqual(expected) else {
-            throw ArchiveFault(.damaged, "the file begins as that of another class, day or format")
+            let version = ArchiveLine.formatVersion(ofHeading: bytes)
+            guard let version, version != ArchiveLine.format, try isAsWritten() else {
+                throw ArchiveFault(.damaged, "the file begins as that of another class, day or format")
+            }
+            throw ArchiveFault(
+                .newer, "the file is of format \(version), this program reads \(ArchiveLine.format)",
+                remedy: "use the pgvigil that wrote it, or a newer one")
         }
         hasHeading = true
     }
 
+    /// Whether the file, read from its beginning, is what was written: what is damaged is of no format.
+    private func isAsWritten() throws(ArchiveFault) -> Bool { Digest.hex(of: try Files.read(path)) == facts.fileSHA256 }
+
     private func checkEnd() throws(ArchiveFault) {
         guard position == pending.count else { throw ArchiveFault(.damaged, "the file's last line has no end") }
         for (what, found, expected) in [
-            ("samples", rows, facts.rows), ("series", series, facts.series),
+            ("samples", rows, facts.rows), ("series", series, facts.series), ("details", details, facts.details),
             ("bytes of content", content.count, facts.contentBytes),
         ] where found != expected {
             throw ArchiveFault(.damaged, "the file holds \(found) \(what), \(expected) were written")

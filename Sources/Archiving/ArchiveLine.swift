@@ -1,6 +1,7 @@
 import Postgres
 
-/// One series of a day as a line of the file: fields apart by tabs, as COPY writes them.
+/// A line of the file, fields apart by tabs, as COPY writes them: one series of a day, or a detail of the series before
+/// it, which is a plus sign and an object of JSON.
 ///
 /// Times are microseconds: the first since the day's start, each further one since the one before it. Values are the
 /// shortest texts that read back as the same numbers.
@@ -9,12 +10,27 @@ struct ArchiveLine: Sendable, Equatable {
     static let format = "pgvigil-archive/1"
     /// Tenant's id and name, metric, kind, labels, offsets, values.
     static let fieldCount = 7
+    /// What a line begins with that says something beside the samples of the series above it.
+    static let detailMark = "+"
     private static let dayMicroseconds = 86_400_000_000
 
     let fields: [String]
 
     /// The samples in it.
     let samples: Int
+
+    /// Whether it is a detail.
+    var isDetail: Bool { fields.count == 2 }
+
+    /// What a reader that knows formats makes of a file's first line; nil for one that is not ours.
+    static func formatVersion(ofHeading bytes: ArraySlice<UInt8>) -> String? {
+        let word = String(decoding: bytes.prefix { $0 != 9 }.prefix(40), as: UTF8.self)
+        let stem = format.prefix { $0 != "/" } + "/"
+        guard word.hasPrefix(stem), word.count > stem.count, word.dropFirst(stem.count).allSatisfy(\.isNumber) else {
+            return nil
+        }
+        return word
+    }
 
     /// The first line of a file.
     static func heading(retentionClass: String, day: String) -> [UInt8] {
@@ -23,6 +39,11 @@ struct ArchiveLine: Sendable, Equatable {
 
     /// Takes a row of `archive_lines`.
     init(row: PostgresRow) throws(PostgresError) {
+        if let detail = row["detail"] {
+            fields = [Self.detailMark, detail]
+            samples = 0
+            return
+        }
         var fields: [String] = []
         for column in ["tenant_id", "tenant", "metric", "kind", "labels", "offsets", "sample_values"] {
             fields.append(try row.decode(column))
@@ -36,6 +57,11 @@ struct ArchiveLine: Sendable, Equatable {
     /// - Throws: kind damaged, for what is no line or whose times and values do not fit each other.
     init(bytes: ArraySlice<UInt8>) throws(ArchiveFault) {
         let parts = bytes.split(separator: 9, omittingEmptySubsequences: false)
+        if parts.count == 2, parts[0].elementsEqual(Self.detailMark.utf8), parts[1].first == 123, parts[1].last == 125 {
+            fields = [Self.detailMark, Self.unescaped(parts[1])]
+            samples = 0
+            return
+        }
         guard parts.count == Self.fieldCount else {
             throw ArchiveFault(.damaged, "a line has \(parts.count) fields in place of \(Self.fieldCount)")
         }
@@ -89,6 +115,7 @@ struct ArchiveLine: Sendable, Equatable {
         guard offsets.first == 123, offsets.last == 125, values.first == 123, values.last == 125 else {
             throw ArchiveFault(.damaged, "a line's times or values are no list")
         }
+        if offsets.count == 2, values.count == 2 { return 0 }
         var (count, at, number) = (0, 0, -1)
         for byte in offsets.dropFirst() {
             if byte == 44 || byte == 125 {

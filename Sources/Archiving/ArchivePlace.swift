@@ -16,6 +16,15 @@ protocol ArchivePlace: Sendable {
 
     /// Removes a file; one that is not there is none to remove.
     func remove(_ name: String) throws(ArchiveFault)
+
+    /// All files whose names may be ours.
+    func list() throws(ArchiveFault) -> [PlacedFile]
+
+    /// What interrupted work left outside of the place, older than so many seconds: removed, if so asked.
+    func leftovers(olderThan age: Int, removing: Bool) -> [String]
+
+    /// The place for who tidies up after an interruption: it is not interrupted, but soon done.
+    var forTidying: any ArchivePlace { get }
 }
 
 /// A file that can be read here, and whether it goes when it was read.
@@ -35,6 +44,19 @@ struct LocalCopy: Sendable {
 extension ArchivePlace {
     /// The name of the manifest that stands beside a file.
     static func manifestName(_ name: String) -> String { String(name.dropLast(3)) + ".json" }
+
+    /// Whether a name has the shape of ours: CLASS/YEAR/CLASS-….
+    static func isLikeOurs(_ name: String) -> Bool {
+        let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 3, !parts[0].isEmpty, parts[1].count == 4 else { return false }
+        return parts[2].hasPrefix("\(parts[0])-\(parts[1])-")
+    }
+
+    /// Nothing is kept outside of the place.
+    func leftovers(olderThan _: Int, removing _: Bool) -> [String] { [] }
+
+    /// The same: nothing interrupts it.
+    var forTidying: any ArchivePlace { self }
 
     /// Writes a small file.
     func keep(text: String, as name: String) throws(ArchiveFault) {

@@ -18,6 +18,8 @@ package struct ArchiveSettings: Sendable {
     private let caFile: String?
     private let credentialsFile: String?
     private let environment: [String: String]
+    /// For how many seconds a bucket may be slow.
+    var slowSeconds = 60
 
     /// Reads what options say: `target` is a folder's absolute path or s3://BUCKET[/PREFIX].
     ///
@@ -54,10 +56,12 @@ package struct ArchiveSettings: Sendable {
     /// The place that new files go to.
     ///
     /// - Throws: kinds setting, credentials.
-    func place() throws(ArchiveFault) -> any ArchivePlace {
+    func place(
+        isStopped: @escaping @Sendable () -> Bool = { false }
+    ) throws(ArchiveFault) -> any ArchivePlace {
         switch target {
         case .folder(let folder): return FolderPlace(folder: folder)
-        case .bucket(let address): return try bucket(address)
+        case .bucket(let address): return try bucket(address, isStopped)
         case .none:
             throw ArchiveFault(
                 .setting, "no place to archive to is given", remedy: "name a folder or s3://BUCKET by --archive")
@@ -67,19 +71,25 @@ package struct ArchiveSettings: Sendable {
     /// The place that an archive was written to.
     ///
     /// - Throws: kinds setting, credentials.
-    func place(of destination: String) throws(ArchiveFault) -> any ArchivePlace {
+    func place(
+        of destination: String, isStopped: @escaping @Sendable () -> Bool = { false }
+    ) throws(ArchiveFault) -> any ArchivePlace {
         if destination.hasPrefix("file://") { return FolderPlace(folder: String(destination.dropFirst(7))) }
         return try bucket(
             try Self.address(
-                destination, endpoint: endpoint, region: region, isVirtualHosted: isVirtualHosted, caFile: caFile))
+                destination, endpoint: endpoint, region: region, isVirtualHosted: isVirtualHosted, caFile: caFile),
+            isStopped)
     }
 
-    private func bucket(_ address: BucketPlace.Address) throws(ArchiveFault) -> BucketPlace {
+    private func bucket(
+        _ address: BucketPlace.Address, _ isStopped: @escaping @Sendable () -> Bool
+    ) throws(ArchiveFault) -> BucketPlace {
         let folder = environment["TMPDIR"].flatMap { $0.isEmpty ? nil : $0 } ?? "/var/tmp"
         return BucketPlace(
             address: address,
             credentials: try BucketCredentials.find(file: credentialsFile, environment: environment),
-            folder: try PrivateFolder(in: folder), unixTime: { Int(time(nil)) })
+            folder: try PrivateFolder(in: folder), unixTime: { Int(time(nil)) },
+            limits: .init(slowSeconds: slowSeconds, isStopped: isStopped))
     }
 
     private static func checked(_ endpoint: String) throws(ArchiveFault) -> String {

@@ -16,6 +16,8 @@ package struct ClaimedArchive: Sendable, Equatable {
     let generation: Int
     let destination: String?
     let fileName: String?
+    /// What names of files of this store end in.
+    let mark: String
 
     /// Reads a row of `claim_archive`.
     init(row: PostgresRow) throws(PostgresError) {
@@ -27,11 +29,12 @@ package struct ClaimedArchive: Sendable, Equatable {
         generation = try row.decode("generation")
         destination = row["destination"]
         fileName = row["file_name"]
+        mark = try row.decode("file_mark")
     }
 
-    /// The name of a file that nobody else writes: the fence is this claim's alone.
+    /// The name of a file that nobody else writes: the mark is this store's, the fence this claim's alone.
     var newName: String {
-        "\(retentionClass)/\(day.prefix(4))/\(retentionClass)-\(day)-\(generation + 1)-\(fence).gz"
+        "\(retentionClass)/\(day.prefix(4))/\(retentionClass)-\(day)-\(generation + 1)-\(fence)-\(mark).gz"
     }
 }
 
@@ -116,7 +119,39 @@ struct ArchiveStore: Sendable {
         ).single().decode("stored")
     }
 
-    /// Ends a restoration; it is refused unless the store has as many samples as the file.
+    /// Stores what lines say beside the samples of a series; how many were not there.
+    func restore(
+        _ claim: ClaimedArchive, _ details: [String], of series: ArchiveLine
+    ) async throws(PostgresError) -> Int {
+        try await call(
+            """
+            select monitoring_internal.restore_details(
+                $1::bigint, $2::bigint, $3::uuid, $4, $5, $6, $7::jsonb, $8::jsonb[]) as stored
+            """, key(claim) + series.fields.prefix(5).map { $0 } + [ArrayText.text(details)]
+        ).single().decode("stored")
+    }
+
+    /// Which of the files in a place no archive knows, though they are ours by name.
+    func orphans(_ files: [PlacedFile]) async throws(PostgresError) -> [ArchiveOrphan] {
+        let rows = try await call(
+            "select * from monitoring_internal.archive_orphans($1::text[], $2::float8[])",
+            [ArrayText.text(files.map(\.name)), ArrayText.text(files.map { String($0.modifiedAt) })])
+        return try rows.map { (row) throws(PostgresError) in try ArchiveOrphan(row: row) }
+    }
+
+    /// From which age on what is left behind may go.
+    func orphanAge() async throws(PostgresError) -> Duration {
+        .seconds(
+            try await call("select extract(epoch from monitoring_internal.archive_orphan_age())::float8 as age", [])
+                .single().decode("age", as: Double.self))
+    }
+
+    /// Where archives have files.
+    func destinations() async throws(PostgresError) -> [String] {
+        try await call("select destination from monitoring_internal.archive_destinations()", []).compactMap { $0[0] }
+    }
+
+    /// Ends a restoration; it is refused unless the store has as many samples as the file, and as many details.
     func finishRestore(_ claim: ClaimedArchive) async throws(PostgresError) {
         _ = try await call("select monitoring_internal.finish_restore($1::bigint, $2::bigint)", key(claim))
     }

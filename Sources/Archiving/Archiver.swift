@@ -26,13 +26,15 @@ package struct Archiver: Sendable {
     }
 
     private let configuration: PostgresConfiguration
-    private let settings: ArchiveSettings
-    private let store: ArchiveStore
-    private let shutdown: GracefulShutdown
-    private let onProgress: @Sendable (Progress) -> Void
+    let settings: ArchiveSettings
+    let store: ArchiveStore
+    let shutdown: GracefulShutdown
+    let onProgress: @Sendable (Progress) -> Void
 
     /// How many series one statement reads: enough to be quick, few enough that memory stays small.
     private static let seriesPerStatement = 100
+    /// How many details one statement stores.
+    private static let detailsPerStatement = 500
 
     /// Works on a session of its own, as `instanceID`, a UUID.
     package init(
@@ -56,10 +58,12 @@ package struct Archiver: Sendable {
     package func next() async throws -> Outcome? {
         guard let claim = try await store.claim() else { return nil }
         do {
-            switch claim.action {
-            case "write": try await write(claim)
-            case "remove": try await remove(claim)
-            default: try await verify(claim)
+            try await shutdown.withCancellationOnRequest {
+                switch claim.action {
+                case "write": try await write(claim)
+                case "remove": try await remove(claim)
+                default: try await verify(claim)
+                }
             }
             return .done(claim)
         } catch {
@@ -73,7 +77,7 @@ package struct Archiver: Sendable {
     package func verify(id: Int64) async throws {
         let claim = try await store.claim(id, "verify")
         do {
-            try await verify(claim)
+            try await shutdown.withCancellationOnRequest { try await verify(claim) }
         } catch {
             _ = try await giveBack(claim, after: error)
             throw error
@@ -87,8 +91,7 @@ package struct Archiver: Sendable {
     package func restore(id: Int64, keep: Duration?) async throws -> (samples: Int, stored: Int) {
         let claim = try await store.claim(id, "restore")
         do {
-            let result = try await restore(claim, keep: keep)
-            return result
+            return try await shutdown.withCancellationOnRequest { try await restore(claim, keep: keep) }
         } catch {
             _ = try await giveBack(claim, after: error)
             throw error
@@ -99,21 +102,25 @@ package struct Archiver: Sendable {
     private func giveBack(_ claim: ClaimedArchive, after error: any Error) async throws -> Outcome {
         let fault = error as? ArchiveFault
         if claim.action == "verify", let fault, fault.isFinding { return .failed(claim, "\(fault)") }
-        let isInterrupted = fault?.kind == .interrupted || error is CancellationError
         let problem = error as? PostgresError
+        let isInterrupted =
+            fault?.kind == .interrupted || error is CancellationError || problem?.kind == .cancelled
         // Whoever took the day over reports for it; without a session nobody can, and the lease ends by itself.
         if problem?.sqlState != "PV240", problem?.isConnectionLost != true {
-            try await store.fail(claim, error: isInterrupted ? nil : problem?.message ?? "\(error)")
+            let reason = isInterrupted ? nil : problem?.message ?? "\(error)"
+            // A task of its own: this one may be cancelled.
+            try await Task { try await store.fail(claim, error: reason) }.value
         }
-        if isInterrupted || problem?.isConnectionLost == true { throw error }
+        if isInterrupted { throw Self.interruption }
+        if problem?.isConnectionLost == true { throw error }
         return .failed(claim, problem?.description ?? "\(error)")
     }
 
-    private func check() throws(ArchiveFault) {
-        if shutdown.isRequested || Task.isCancelled {
-            throw ArchiveFault(.interrupted, "interrupted", remedy: "run it again to finish")
-        }
+    func check() throws(ArchiveFault) {
+        if shutdown.isRequested || Task.isCancelled { throw Self.interruption }
     }
+
+    private static let interruption = ArchiveFault(.interrupted, "interrupted", remedy: "run it again to finish")
 
     private func tell(_ verb: String, _ claim: ClaimedArchive, _ share: Double) {
         onProgress(Progress(verb: verb, what: "\(claim.retentionClass) \(claim.day)", share: share))
@@ -122,8 +129,9 @@ package struct Archiver: Sendable {
     // MARK: Writing
 
     private func write(_ claim: ClaimedArchive) async throws {
-        let place = try settings.place()
+        let place = try settings.place(isStopped: { [shutdown] in shutdown.isRequested })
         let name = claim.newName
+        var isReporting = false
         let partial = try await Blocking.run { () throws(ArchiveFault) in
             let path = try place.partialPath(name)
             Files.remove(path)
@@ -137,19 +145,25 @@ package struct Archiver: Sendable {
                 try place.keep(text: facts.manifest, as: type(of: place).manifestName(name))
             }
             try await readBack(claim, place, name, facts)
+            isReporting = true
             try await store.finish(claim, destination: place.destination, name: name, facts)
         } catch {
-            // Whether the store took the report cannot be told when its session was lost: the file stays then.
-            let problem = error as? PostgresError
-            guard problem == nil || problem?.sqlState?.hasPrefix("PV") == true else { throw error }
-            try? await Blocking.run { () throws(ArchiveFault) in
-                Files.remove(partial)
-                try place.remove(name)
-                try place.remove(type(of: place).manifestName(name))
-            }
+            // Whether the store took the report cannot be told when it did not answer: the file stays then.
+            let answer = (error as? PostgresError)?.sqlState ?? ""
+            guard !isReporting || answer.hasPrefix("PV") || answer == "57014" else { throw error }
+            await discard(partial, place.forTidying, name)
             throw error
         }
         await sweep(claim, place, name)
+    }
+
+    /// Removes what does not count.
+    private func discard(_ partial: String, _ place: any ArchivePlace, _ name: String) async {
+        try? await Blocking.run { () throws(ArchiveFault) in
+            Files.remove(partial)
+            try place.remove(name)
+            try place.remove(type(of: place).manifestName(name))
+        }
     }
 
     /// Streams the day out of the store, in one snapshot.
@@ -224,7 +238,8 @@ package struct Archiver: Sendable {
             let own = parts.last.map { $0.dropLast(3) } ?? ""
             let start = "\(claim.retentionClass)-\(claim.day)-"
             let home = "\(folder.folder)/\(parts.dropLast().joined(separator: "/"))"
-            for other in Files.names(in: home) where other.hasPrefix(start) && !other.hasPrefix("\(own).") {
+            for other in Files.names(in: home)
+            where other.hasPrefix(start) && other.contains("-\(claim.mark).") && !other.hasPrefix("\(own).") {
                 Files.remove("\(home)/\(other)")
             }
         }
@@ -237,7 +252,7 @@ package struct Archiver: Sendable {
         guard let destination = claim.destination, let name = claim.fileName else {
             throw ArchiveFault(.missing, "no file was written yet")
         }
-        return (try settings.place(of: destination), name)
+        return (try settings.place(of: destination, isStopped: { [shutdown] in shutdown.isRequested }), name)
     }
 
     private func verify(_ claim: ClaimedArchive) async throws {
@@ -284,27 +299,51 @@ package struct Archiver: Sendable {
         let reader = try await Blocking.run { () throws(ArchiveFault) in
             try ArchiveFileReader(path: copy.path, facts: facts)
         }
+        let stored = try await store(claim, reader)
+        try await store.finishRestore(claim)
+        return (facts.rows, stored)
+    }
+
+    /// Stores all that a file holds; how many samples were not in the store.
+    @inline(never)
+    private func store(_ claim: ClaimedArchive, _ reader: ArchiveFileReader) async throws -> Int {
         var stored = 0
+        var series: ArchiveLine?
+        var details: [String] = []
         var beat = Monotonic.now()
-        while let line = try await Blocking.run({ () throws(ArchiveFault) in try reader.next() }) {
+        while true {
+            let line = try await Blocking.run { () throws(ArchiveFault) in try reader.next() }
             try check()
-            stored += try await store.restore(claim, line)
+            if let series, !details.isEmpty, line?.isDetail != true || details.count >= Self.detailsPerStatement {
+                _ = try await store.restore(claim, details, of: series)
+                details = []
+            }
+            guard let line else { return stored }
+            if line.isDetail {
+                details.append(line.fields[1])
+            } else {
+                stored += try await store.restore(claim, line)
+                series = line
+            }
             if Monotonic.now() - beat > .seconds(2) {
                 try await store.hold(claim)
                 beat = Monotonic.now()
             }
             tell("restoring", claim, reader.progress)
         }
-        try await store.finishRestore(claim)
-        return (facts.rows, stored)
     }
 }
 
 extension ArchiveFacts {
     /// Adds a line that was written.
     fileprivate mutating func count(_ line: ArchiveLine, _ row: PostgresRow) throws(PostgresError) {
+        guard !line.isDetail else {
+            details += 1
+            return
+        }
         rows += line.samples
         series += 1
+        guard line.samples > 0 else { return }
         let (first, last) = (
             try row.decode("first_sample_at", as: String.self), try row.decode("last_sample_at", as: String.self)
         )

@@ -30,6 +30,8 @@ struct BucketPlace: ArchivePlace {
     let folder: PrivateFolder
     /// Seconds since 1970.
     let unixTime: @Sendable () -> Int
+    /// How long a server may be slow, or a whole request take.
+    var limits = BucketTransfer.Limits()
 
     var destination: String { "s3://\(address.bucket)" + (address.prefix.isEmpty ? "" : "/\(address.prefix)") }
 
@@ -66,30 +68,69 @@ struct BucketPlace: ArchivePlace {
         }
     }
 
+    /// Pages of at most a thousand names, as the server gives them.
+    func list() throws(ArchiveFault) -> [PlacedFile] {
+        let prefix = address.prefix.isEmpty ? "" : "\(address.prefix)/"
+        var found: [PlacedFile] = []
+        var token: String?
+        repeat {
+            var query = [("list-type", "2"), ("prefix", prefix)]
+            if let token { query.append(("continuation-token", token)) }
+            let reply = try transfer("GET", nil, query: query, bodySHA256: Digest.hex(of: []))
+            guard reply.status == 200 else { throw refusal(reply, "list", "") }
+            let page = try BucketPage(text: reply.text)
+            for file in page.files where file.name.hasPrefix(prefix) {
+                let name = String(file.name.dropFirst(prefix.count))
+                if Self.isLikeOurs(name) { found.append(PlacedFile(name: name, modifiedAt: file.modifiedAt)) }
+            }
+            guard page.next == nil || page.next != token else {
+                throw ArchiveFault(.place, "\(destination) gives the same page of names again")
+            }
+            token = page.next
+        } while token != nil
+        return found
+    }
+
+    func leftovers(olderThan age: Int, removing: Bool) -> [String] {
+        let parent = folder.path.split(separator: "/").dropLast().map { "/\($0)" }.joined()
+        return PrivateFolder.leftovers(in: parent, olderThan: age, removing: removing)
+    }
+
+    var forTidying: any ArchivePlace {
+        var place = self
+        place.limits = BucketTransfer.Limits(slowSeconds: 10, seconds: 10)
+        return place
+    }
+
     func remove(_ name: String) throws(ArchiveFault) {
         let reply = try transfer("DELETE", name, bodySHA256: Digest.hex(of: []))
         guard [200, 204, 404].contains(reply.status) else { throw refusal(reply, "remove", name) }
     }
 
-    /// The host and the path of a name, as they are signed.
-    func location(_ name: String) -> (base: String, host: String, path: String) {
+    /// The host and the path of a name, or of the bucket, as they are signed.
+    func location(_ name: String?) -> (base: String, host: String, path: String) {
         let parts = address.endpoint.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
         let (scheme, server) = (parts.first ?? "https:", parts.last ?? "")
-        let key = address.prefix.isEmpty ? name : "\(address.prefix)/\(name)"
+        let key = name.map { address.prefix.isEmpty ? $0 : "\(address.prefix)/\($0)" } ?? ""
         let host = address.isVirtualHosted ? "\(address.bucket).\(server)" : String(server)
         return ("\(scheme)//\(host)", host, address.isVirtualHosted ? "/\(key)" : "/\(address.bucket)/\(key)")
     }
 
     private func transfer(
-        _ method: String, _ name: String, bodySHA256: String, upload: UploadFile? = nil, download: Int32? = nil
+        _ method: String, _ name: String?, query: [(name: String, value: String)] = [], bodySHA256: String,
+        upload: UploadFile? = nil, download: Int32? = nil
     ) throws(ArchiveFault) -> BucketTransfer.Reply {
         let location = location(name)
         let signed = RequestSignature(credentials: credentials, region: address.region).headers(
-            of: .init(method: method, path: location.path, headers: [("host", location.host)], bodySHA256: bodySHA256),
+            of: .init(
+                method: method, path: location.path, query: query, headers: [("host", location.host)],
+                bodySHA256: bodySHA256),
             time: Self.timestamp(unixTime()))
-        let transfer = BucketTransfer(upload: upload, download: download)
+        let transfer = BucketTransfer(upload: upload, download: download, limits: limits)
         return try transfer.run(
-            method: method, url: location.base + RequestSignature.escaped(location.path, keeps: "/"),
+            method: method,
+            url: location.base + RequestSignature.escaped(location.path, keeps: "/")
+                + (query.isEmpty ? "" : "?\(RequestSignature.canonical(query))"),
             headers: signed, caFile: address.caFile)
     }
 

@@ -34,7 +34,7 @@ final class BucketTransfer {
     /// What the server said.
     struct Reply {
         let status: Int
-        /// The beginning of an answer that is no file.
+        /// The beginning of an answer that is no file; enough for a page of names.
         let text: String
 
         /// What stands in the answer's element Code.
@@ -46,18 +46,33 @@ final class BucketTransfer {
         }
     }
 
+    /// How long a server may take.
+    struct Limits: Sendable {
+        /// Slower than a kilobyte a second for so long is too slow.
+        var slowSeconds = 60
+        /// For the whole of a request; nil for as long as it moves.
+        var seconds: Int?
+        /// Whether to give up now.
+        var isStopped: @Sendable () -> Bool = { false }
+    }
+
+    /// A thousand names of a kilobyte each, and what stands around them.
+    private static let longestText = 2 * 1024 * 1024
+
     private let upload: UploadFile?
     private let download: Int32?
+    private let limits: Limits
     private var handle: UnsafeMutableRawPointer?
     private var text: [UInt8] = []
     private var failure: ArchiveFault?
 
-    init(upload: UploadFile?, download: Int32?) {
+    init(upload: UploadFile?, download: Int32?, limits: Limits) {
         self.upload = upload
         self.download = download
+        self.limits = limits
     }
 
-    /// Sends the request and reads the answer; slower than a kilobyte a second for a minute is too slow.
+    /// Sends the request and reads the answer.
     func run(
         method: String, url: String, headers: [(name: String, value: String)], caFile: String?
     ) throws(ArchiveFault) -> Reply {
@@ -75,7 +90,9 @@ final class BucketTransfer {
             pgvigil_curl_set_text(handle, CURLOPT_CUSTOMREQUEST, method),
             pgvigil_curl_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, 15_000),
             pgvigil_curl_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, 1024),
-            pgvigil_curl_set_long(handle, CURLOPT_LOW_SPEED_TIME, 60),
+            pgvigil_curl_set_long(handle, CURLOPT_LOW_SPEED_TIME, limits.slowSeconds),
+            pgvigil_curl_set_long(handle, CURLOPT_TIMEOUT_MS, (limits.seconds ?? 0) * 1000),
+            pgvigil_curl_set_tick(handle, Self.onTick, context),
             pgvigil_curl_set_headers(handle, lines),
             pgvigil_curl_callbacks(handle, Self.onBody, Self.onHeader, nil, nil, context),
         ]
@@ -84,6 +101,7 @@ final class BucketTransfer {
         guard codes.allSatisfy({ $0 == CURLE_OK }) else { throw ArchiveFault(.place, "the request cannot be made") }
         let code = curl_easy_perform(handle)
         if let failure { throw failure }
+        if code == CURLE_ABORTED_BY_CALLBACK, limits.isStopped() { throw ArchiveFault(.interrupted, "interrupted") }
         guard code == CURLE_OK else {
             throw ArchiveFault(
                 .place, "cannot reach \(url): \(String(cString: curl_easy_strerror(code)))",
@@ -105,7 +123,7 @@ final class BucketTransfer {
         let total = size * count
         let status = transfer.handle.map { pgvigil_curl_long($0, CURLINFO_RESPONSE_CODE) } ?? 0
         guard let download = transfer.download, status == 200 else {
-            let room = max(0, 4096 - transfer.text.count)
+            let room = max(0, longestText - transfer.text.count)
             transfer.text += UnsafeRawBufferPointer(start: bytes, count: min(total, room))
             return total
         }
@@ -120,6 +138,11 @@ final class BucketTransfer {
             done += written
         }
         return total
+    }
+
+    /// Called once a second at least.
+    private static let onTick: pgvigil_curl_tick = { context, _, _, _, _ in
+        of(context)?.limits.isStopped() == true ? 1 : 0
     }
 
     private static let onRead: pgvigil_curl_sink = { bytes, size, count, context in

@@ -27,4 +27,22 @@ struct FolderPlace: ArchivePlace {
         let path = "\(folder)/\(name)"
         guard unlink(path) == 0 || errno == ENOENT else { throw Files.failure("remove", path) }
     }
+
+    func list() throws(ArchiveFault) -> [PlacedFile] {
+        var found: [PlacedFile] = []
+        var status = stat()
+        guard stat(folder, &status) == 0, access(folder, R_OK | X_OK) == 0 else { throw Files.failure("read", folder) }
+        for retentionClass in Files.names(in: folder) where !retentionClass.hasPrefix(".") {
+            for year in Files.names(in: "\(folder)/\(retentionClass)") where !year.hasPrefix(".") {
+                for file in Files.names(in: "\(folder)/\(retentionClass)/\(year)") {
+                    let name = "\(retentionClass)/\(year)/\(file)"
+                    guard Self.isLikeOurs(name), lstat("\(folder)/\(name)", &status) == 0,
+                        status.st_mode & S_IFMT == S_IFREG
+                    else { continue }
+                    found.append(PlacedFile(name: name, modifiedAt: status.st_mtim.tv_sec))
+                }
+            }
+        }
+        return found
+    }
 }

@@ -12,4 +12,31 @@ final class PrivateFolder: Sendable {
     }
 
     deinit { rmdir(path) }
+
+    /// Folders of ours in another one that were left behind more than so many seconds ago; removed, if so asked.
+    ///
+    /// Ours by name and owner, with nothing in them but files in the making.
+    static func leftovers(in parent: String, olderThan age: Int, removing: Bool) -> [String] {
+        var found: [String] = []
+        for name in Files.names(in: parent) where name.hasPrefix("pgvigil-archive-") && name.count == 22 {
+            let path = "\(parent)/\(name)"
+            let inner = Files.names(in: path).filter { $0 != "." && $0 != ".." }
+            guard isOld(path, age, S_IFDIR),
+                inner.allSatisfy({
+                    ($0.hasSuffix(".partial") || $0.hasSuffix(".partial.read")) && isOld("\(path)/\($0)", age, S_IFREG)
+                })
+            else { continue }
+            found.append(path)
+            guard removing else { continue }
+            for file in inner { Files.remove("\(path)/\(file)") }
+            rmdir(path)
+        }
+        return found.sorted()
+    }
+
+    private static func isOld(_ path: String, _ age: Int, _ kind: mode_t) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_uid == geteuid() && status.st_mode & S_IFMT == kind
+            && status.st_mtim.tv_sec < time(nil) - age
+    }
 }

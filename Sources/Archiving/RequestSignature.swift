@@ -41,12 +41,17 @@ struct RequestSignature {
     private func canonical(
         _ request: Request, _ headers: [(name: String, value: String)], _ names: String
     ) -> String {
-        let query = request.query.map { (Self.escaped($0.name), Self.escaped($0.value)) }.sorted { $0 < $1 }
-        return [
+        [
             request.method, Self.escaped(request.path, keeps: "/"),
-            query.map { "\($0)=\($1)" }.joined(separator: "&"),
+            Self.canonical(request.query),
             headers.map { "\($0.name):\($0.value)\n" }.joined(), names, request.bodySHA256,
         ].joined(separator: "\n")
+    }
+
+    /// A query as it is signed, and as it may be sent.
+    static func canonical(_ query: [(name: String, value: String)]) -> String {
+        query.map { (escaped($0.name), escaped($0.value)) }.sorted { $0 < $1 }.map { "\($0)=\($1)" }
+            .joined(separator: "&")
     }
 
     private func signingKey(_ time: String) -> [UInt8] {

@@ -105,6 +105,12 @@ CURLcode pgvigil_curl_set_mail(CURL *handle, struct curl_slist *recipients, pgvi
     return code;
 }
 
+CURLcode pgvigil_curl_set_tick(CURL *handle, pgvigil_curl_tick tick, void *context) {
+    CURLcode code = curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+    if (!code) code = curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, tick);
+    return code ? code : curl_easy_setopt(handle, CURLOPT_XFERINFODATA, context);
+}
+
 CURLcode pgvigil_curl_set_body(CURL *handle, const void *bytes, size_t count) {
     CURLcode code = curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)count);
     return code ? code : curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, count ? bytes : "");

@@ -31,17 +31,19 @@ struct InitialData {
         // Only the server's account may enter the folder.
         try folder.write("[backup]\n" + lines.joined(), to: service)
         defer { unlink(service) }
-        try await run([
-            "/usr/bin/env", "PGSERVICEFILE=\(service)", folder.binaries.path("pg_basebackup"), "-d", "service=backup",
-            "-D",
-            folder.data, "-c", "fast", "-X", "stream", "--no-sync",
-        ])
+        try await run(
+            [
+                "/usr/bin/env", "PGSERVICEFILE=\(service)", folder.binaries.path("pg_basebackup"), "-d",
+                "service=backup",
+                "-D",
+                folder.data, "-c", "fast", "-X", "stream", "--no-sync",
+            ], isCancellable: true)
         try await detach()
     }
 
     /// Copies a base backup.
     func copyBackup(_ backup: String) async throws {
-        try await run(["cp", "-R", backup, folder.data])
+        try await run(["cp", "-R", backup, folder.data], isCancellable: true)
         try await detach()
     }
 
@@ -70,8 +72,8 @@ struct InitialData {
                 + [folder.binaries.path("initdb"), "--no-sync", "--wal-segsize=1"] + Self.common)
     }
 
-    private func run(_ command: [String]) async throws(EmbeddedPostgresError) {
-        let report = try await folder.user.run(command, directory: folder.path)
+    private func run(_ command: [String], isCancellable: Bool = false) async throws(EmbeddedPostgresError) {
+        let report = try await folder.user.run(command, directory: folder.path, isCancellable: isCancellable)
         guard report.isSuccess else {
             throw EmbeddedPostgresError(
                 "\(command.first ?? "") failed", remedy: "See what it said.", output: report.output)

@@ -24,11 +24,12 @@ struct ServerUser: Sendable {
 
     /// Runs a command as this user; the environment is bare, so that no PG* variable of ours misleads it.
     func run(
-        _ command: [String], directory: String, input: ChildProcess.Stream = .null
+        _ command: [String], directory: String, input: ChildProcess.Stream = .null, isCancellable: Bool = false
     ) async throws(EmbeddedPostgresError) -> ChildProcess.Report {
         do {
             return try await ChildProcess.run(
-                prefix + command, environment: Self.environment, directory: directory, input: input)
+                prefix + command, environment: Self.environment, directory: directory, input: input,
+                isCancellable: isCancellable)
         } catch {
             throw EmbeddedPostgresError(error.description)
         }

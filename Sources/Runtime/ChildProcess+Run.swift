@@ -15,10 +15,11 @@ extension ChildProcess {
 
     /// Runs a program to its end and returns what it wrote.
     ///
-    /// A program that leaves children behind must not let them keep its standard output: this would wait for them.
+    /// A program that leaves children behind must not let them keep its standard output: this would wait for them. One that
+    /// `isCancellable` is sent SIGTERM when the task is cancelled.
     package static func run(
         _ arguments: [String], environment: [String: String], directory: String? = nil, input: Stream = .null,
-        errors: Stream? = nil
+        errors: Stream? = nil, isCancellable: Bool = false
     ) async throws(StartFailure) -> Report {
         var ends: [Int32] = [-1, -1]
         guard pgvigil_pipe(&ends) == 0 else { throw StartFailure(program: arguments.first ?? "", code: errno) }
@@ -33,8 +34,12 @@ extension ChildProcess {
             close(readEnd)
             throw error
         }
-        let output = await readAll(readEnd)
-        return Report(ending: await child.wait(), output: output)
+        return await withTaskCancellationHandler {
+            let output = await readAll(readEnd)
+            return Report(ending: await child.wait(), output: output)
+        } onCancel: {
+            if isCancellable { child.signal(SIGTERM) }
+        }
     }
 
     /// Reads to the end on a thread of its own and closes the descriptor.

@@ -23,8 +23,13 @@ extension Command {
                 body: { try await ArchiveCommand($0).run() }),
             Command(
                 name: "verify", summary: "read files again and compare them with their manifests",
-                operands: .upTo(2, "[CLASS [DAY]]"), options: .archive,
-                details: ["Exit status 60: a file is damaged or missing; its day is not dropped."],
+                operands: .upTo(2, "[CLASS [DAY]]"),
+                options: [.flag("remove-orphans", "remove files of ours that no archive knows")] + .archive,
+                details: [
+                    "Exit status 60: a file is damaged or missing; its day is not dropped. Without a",
+                    "CLASS it tells files of ours that no archive knows: of writers that were killed.",
+                    "Interrupted, it ends with status 68, here and in the other commands.",
+                ],
                 body: { try await ArchiveCommand($0).verify() }),
             Command(
                 name: "restore", summary: "bring a day back into the store", operands: .upTo(2, "CLASS DAY"),
@@ -50,6 +55,8 @@ extension [CommandOption] {
 }
 
 extension ExitStatus {
+    /// Work was interrupted; what was done counts, and running it again goes on.
+    static let interrupted = ExitStatus(code: 68)
     /// A file of an archive is damaged or missing.
     static let damagedArchive = ExitStatus(code: 60)
     /// A day could not be written, read or removed.
@@ -140,6 +147,26 @@ private struct ArchiveCommand {
             }
         }
         if archives.isEmpty { Terminal.print("nothing is archived") }
+        if invocation.operands.isEmpty, try await tellOrphans() == .archiveFailed { return .archiveFailed }
+        return status
+    }
+
+    /// Tells files that no archive knows, and removes them if so asked.
+    private func tellOrphans() async throws -> ExitStatus {
+        let removing = invocation.flag("remove-orphans")
+        var status = ExitStatus.ok
+        try await withArchiver { archiver, say in
+            for report in try await archiver.orphans(removing: removing) {
+                if let fault = report.fault {
+                    say("\(report.destination): orphans were not looked for: \(fault.message)")
+                    if removing { status = .archiveFailed }
+                }
+                for orphan in report.orphans {
+                    let fate = orphan.obstacle.map { "kept: \($0)" } ?? (removing ? "removed" : "may be removed")
+                    say("\(orphan.name): no archive knows it, \(fate)")
+                }
+            }
+        }
         return status
     }
 
@@ -214,12 +241,15 @@ private struct ArchiveCommand {
                 case .damaged, .missing: .damagedArchive
                 case .credentials: .noBucketCredentials
                 case .setting: .usage
-                case .interrupted: .failed
-                case .place, .store: .archiveFailed
+                case .interrupted: .interrupted
+                case .place, .store, .newer: .archiveFailed
                 }
             return CommandFault(status, fault.message, remedy: fault.remedy)
         }
+        let interruption = CommandFault(.interrupted, "interrupted", remedy: "run it again to finish")
+        if error is CancellationError { return interruption }
         guard let error = error as? PostgresError else { return error }
+        if error.kind == .cancelled { return interruption }
         switch error.sqlState {
         case "PV240", "PV243": return CommandFault(.noArchive, error.message, remedy: error.hint ?? "")
         case "PV242", "PV244": return CommandFault(.notRestored, error.message, remedy: error.hint ?? "")

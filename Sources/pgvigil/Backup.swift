@@ -17,7 +17,8 @@ extension Command {
                 ],
                 details: [
                     "Needs the right REPLICATION, the server's programs on this machine, and room for",
-                    "the cluster. Status 65: it differs, or does not start; 66: none can be taken.",
+                    "the cluster. Status 65: it differs, or does not start; 66: none can be taken;",
+                    "68: it was interrupted, which says nothing of the backup.",
                     "History: monitoring.backup_checks.",
                 ],
                 body: { try await BackupCommand($0).check() })
@@ -63,14 +64,21 @@ private struct BackupCommand {
         let id = try await home.query(
             "select monitoring_internal.begin_backup_check($1)", [backup ?? "base backup"]
         ).scalar
-        let before = try await counts(home)
-        var (after, restored, bytes, problem): (String?, String?, String?, String?)
+        let progress = ProgressBar()
+        var (before, after, restored, bytes, problem): (String?, String?, String?, String?, String?)
         do {
-            (restored, bytes) = try await restore(backup, try await login(home))
-            if backup == nil { after = try await counts(home) }
+            (before, after, restored, bytes) = try await invocation.shutdown.withCancellationOnRequest {
+                try await compared(home, backup, progress)
+            }
         } catch {
+            progress.finish()
+            if invocation.shutdown.isRequested {
+                _ = try await home.query("select monitoring_internal.interrupt_backup_check($1::bigint)", [id])
+                throw CommandFault(.interrupted, "interrupted", remedy: "run it again to check the backup")
+            }
             problem = "\(error)".split(whereSeparator: \.isNewline).suffix(3).joined(separator: " ")
         }
+        progress.finish()
         let state = try await home.query(
             """
             select monitoring_internal.finish_backup_check(
@@ -78,6 +86,17 @@ private struct BackupCommand {
             """, [id, bytes, before, after, restored, problem]
         ).scalar
         return try await report(home, id, state, problem)
+    }
+
+    /// The rows of the home server before and after, and those of the restored one with its size.
+    private func compared(
+        _ home: PostgresConnection, _ backup: String?, _ progress: ProgressBar
+    ) async throws -> (before: String?, after: String?, restored: String?, bytes: String?) {
+        progress.show("counting rows", 0)
+        let before = try await counts(home)
+        let (restored, bytes) = try await restore(backup, try await login(home), progress)
+        progress.show("counting rows again", 0.9)
+        return (before, backup == nil ? try await counts(home) : nil, restored, bytes)
     }
 
     /// What the check found, in a line.
@@ -116,8 +135,9 @@ private struct BackupCommand {
 
     /// Restores into a private server, which is gone afterwards; the rows of each table there, and its size.
     private func restore(
-        _ backup: String?, _ login: (conninfo: String, database: String, user: String)
+        _ backup: String?, _ login: (conninfo: String, database: String, user: String), _ progress: ProgressBar
     ) async throws -> (counts: String?, bytes: String?) {
+        progress.show(backup == nil ? "taking a base backup" : "copying the backup", 0.1)
         var template = Array("\(invocation.value("work") ?? "/var/tmp")/pgvigil-backup-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
             throw CommandFault(.noBackup, "cannot make a folder: \(String(cString: strerror(errno)))")
@@ -126,7 +146,7 @@ private struct BackupCommand {
         // The server's account makes its own folder in it.
         chmod(folder, 0o777)
         do {
-            let result = try await counts(in: "\(folder)/server", backup, login)
+            let result = try await counts(in: "\(folder)/server", backup, login, progress)
             try await discard(folder)
             return result
         } catch {
@@ -140,7 +160,8 @@ private struct BackupCommand {
     }
 
     private func counts(
-        in folder: String, _ backup: String?, _ login: (conninfo: String, database: String, user: String)
+        in folder: String, _ backup: String?, _ login: (conninfo: String, database: String, user: String),
+        _ progress: ProgressBar
     ) async throws -> (counts: String?, bytes: String?) {
         let cluster = try await EmbeddedCluster.start(
             EmbeddedCluster.Options(
@@ -148,6 +169,8 @@ private struct BackupCommand {
                 origin: backup.map { .copy(of: $0) } ?? .backup(of: login.conninfo),
                 settings: ["archive_mode": "off", "autovacuum": "off"]))
         do {
+            try Task.checkCancellation()
+            progress.show("reading the restored server", 0.6)
             let connection = try await PostgresConnection.connect(
                 cluster.configuration(database: login.database, user: login.user, applicationName: "pgvigil backup"))
             let found = try await counts(connection)

@@ -60,15 +60,16 @@ import Testing
         #expect(silent.count < all.count / 2)
     }
 
-    /// No slot, subscription, invalid index, sequence or service's machine yet; nobody idle, blocked or prepared; no
-    /// rollup was due; the standby is no target, so that what only a standby measures is not seen.
+    /// Nothing is archived or kept past its time, and no backup was checked; no slot, subscription, invalid index,
+    /// sequence or service's machine yet; nobody idle, blocked or prepared; no rollup was due; the standby is no target,
+    /// so that what only a standby measures is not seen.
     private static let silent = [
-        "checksum_failures", "cpu_used", "disk_full_forecast", "disk_used", "evaluator_late", "idle_in_transaction",
-        "invalid_index", "job_failing", "job_waiting", "lock_wait", "long_transaction", "memory_used",
-        "prepared_transaction_forgotten", "replica_lag_time", "rollups_behind", "samples_refused",
-        "sequence_exhaustion",
-        "slot_inactive", "slot_lost", "slot_retained_wal", "slot_unreserved", "slot_wal_limit",
-        "statement_regressions", "statements_evicted", "subscription_errors", "wal_receiver_down", "xmin_horizon_age",
+        "archive_problem", "backup_check_problem", "checksum_failures", "cpu_used", "disk_full_forecast", "disk_used",
+        "evaluator_late", "idle_in_transaction", "invalid_index", "job_failing", "job_waiting", "lock_wait",
+        "long_transaction", "memory_used", "prepared_transaction_forgotten", "replica_lag_time", "retention_refused",
+        "rollups_behind", "samples_refused", "sequence_exhaustion", "slot_inactive", "slot_lost", "slot_retained_wal",
+        "slot_unreserved", "slot_wal_limit", "statement_regressions", "statements_evicted", "subscription_errors",
+        "wal_receiver_down", "xmin_horizon_age",
     ]
 
     private func alerted(_ scenario: AlertScenario) async throws {

@@ -90,6 +90,7 @@ import Testing
         insert into monitoring.retention_states (retention_class, resolution) values ('standard', 'raw');
         update monitoring.retention_classes set archive_retention = '20 years' where name = 'compliance';
         insert into monitoring.backup_checks (source) values ('base backup');
+        insert into monitoring.backup_checks (source, state, finished_at) values ('base backup', 'interrupted', now());
         insert into monitoring.table_sizes values ('monitoring.x', now(), 1, 1, 1, 0);
         insert into monitoring.targets (name, tenant_id, conninfo)
         select 'north', tenant_id, 'host=north.example' from monitoring.tenants where is_system;

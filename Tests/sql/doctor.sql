@@ -42,7 +42,7 @@ select set_eq(
     $$ select distinct d.check_name from monitoring.doctor() as d $$,
     $$ values ('rights'), ('roles'), ('service'), ('statements'), ('settings'), ('connections'), ('archiving'),
         ('horizon'), ('indexes'), ('partitions'), ('jobs'), ('collectors'), ('targets'),
-        ('on_call') $$,
+        ('on_call'), ('upkeep') $$,
     'each check has a row, found something or not');
 select is_empty(
     $$ select d.check_name from monitoring.doctor() as d group by d.check_name

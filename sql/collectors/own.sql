@@ -57,3 +57,37 @@ group by total.reason
 select status.resolution, extract(epoch from status.behind) as behind, status.late_ranges as late
 from monitoring.rollup_status as status
 where status.behind is not null
+
+-- Nothing before backups were checked once.
+--! query backups
+--! label problem
+--! metric state pgvigil_backup_check_problem gauge problems
+--!     1 when the newest check of a backup failed, or none passed within setting backup.check_within.
+--! version 15-
+select known.reason as problem, known.value as state
+from monitoring.upkeep_signals as known
+where known.signal = 'backup_check'
+
+-- Nothing while no class is archived.
+--! query archives
+--! label retention_class
+--! label problem
+--! metric days pgvigil_archive_problems gauge days
+--!     Archived days whose file is damaged or missing, or that could not be written three times in a row.
+--! version 15-
+select known.subject as retention_class, known.reason as problem, known.value as days
+from monitoring.upkeep_signals as known
+where known.signal = 'archive'
+
+-- Nothing while nothing is refused.
+--! query retention
+--! label retention_class
+--! label resolution
+--! label reason
+--! metric refused pgvigil_retention_refused_seconds gauge seconds
+--!     For how long data are past their retention and may not go, once longer than setting retention.refused_within.
+--! version 15-
+select split_part(known.subject, ' ', 1) as retention_class, split_part(known.subject, ' ', 2) as resolution,
+    known.reason, known.value as refused
+from monitoring.upkeep_signals as known
+where known.signal = 'retention'

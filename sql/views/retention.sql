@@ -50,3 +50,18 @@ comment on column monitoring.growth_report.partition_count is 'Partitions; 0 for
 comment on column monitoring.growth_report.compared_with is 'The measurement nearest to 30 days before; null for none.';
 comment on column monitoring.growth_report.grown_bytes is 'How much larger it is than then.';
 comment on column monitoring.growth_report.bytes_per_month is 'The same as a rate of 30 days.';
+
+create or replace view monitoring.upkeep_signals with (security_invoker = true) as
+select found.signal, found.subject, found.reason, found.value, found.detail
+from monitoring_internal.upkeep_signals() as found;
+
+comment on view monitoring.upkeep_signals is
+    'What of upkeep does not go on: checks of backups, archive files, data that may not go. 0: it does.';
+comment on column monitoring.upkeep_signals.signal is 'backup_check, archive or retention.';
+comment on column monitoring.upkeep_signals.subject is
+    'The problem of a check; the class of an archive; class and resolution of what may not go.';
+comment on column monitoring.upkeep_signals.reason is
+    'failed or overdue; damaged or failing; rollups, verification, packing, archive or ingest.';
+comment on column monitoring.upkeep_signals.value is
+    '1 for a check of a backup; days of an archive; seconds beyond the retention.';
+comment on column monitoring.upkeep_signals.detail is 'What exactly is wrong; null when nothing is.';

@@ -105,6 +105,9 @@ static inline CURLcode pgvigil_curl_set_answers(CURL *handle, struct curl_slist 
     return curl_easy_setopt(handle, CURLOPT_RESOLVE, answers);
 }
 
+/// Has `tick` called about once a second while a request runs; what is not 0 ends it.
+CURLcode pgvigil_curl_set_tick(CURL *handle, pgvigil_curl_tick tick, void *context);
+
 /// The body of a request, which curl copies.
 CURLcode pgvigil_curl_set_body(CURL *handle, const void *bytes, size_t count);
 

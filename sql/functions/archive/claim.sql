@@ -17,7 +17,7 @@ as $$
     returning archive.archive_id, archive.fence, coalesce(p_action, case archive.state
             when 'due' then 'write' when 'expired' then 'remove' else 'verify' end),
         archive.retention_class, archive.day, archive.generation, archive.destination, archive.file_name,
-        archive.file_sha256;
+        archive.file_sha256, (select identity.mark from monitoring_internal.archive_identity as identity);
 $$;
 
 comment on function monitoring_internal.take_archive_at(uuid, bigint, text, timestamptz) is

@@ -22,7 +22,8 @@ as $$
         from ripe
         cross join lateral (
             select min(bounds.lower_bound) as lower_bound
-            from monitoring_internal.partition_bounds('monitoring.sample_blocks') as bounds
+            from (values ('monitoring.sample_blocks'::regclass), ('monitoring.sample_details')) as form (name)
+            cross join lateral monitoring_internal.partition_bounds(form.name) as bounds
             where not bounds.is_default
         ) as oldest
         cross join lateral generate_series(
@@ -34,7 +35,8 @@ as $$
             and not exists (
                 select 1 from monitoring.archives as archive
                 where archive.retention_class = class.name and archive.day = day.at::date)
-            and monitoring_internal.count_class_day(class.name, day.at::date) > 0
+            and (monitoring_internal.count_class_day(class.name, day.at::date) > 0
+                or monitoring_internal.count_class_day_details(class.name, day.at::date) > 0)
         order by day.at, class.name
         on conflict do nothing
         returning 1
@@ -46,22 +48,25 @@ comment on function monitoring_internal.mark_new_archives_at(timestamptz) is
     'Marks days of archived classes that are to be written to files; returns how many.';
 
 -- Mark what there is to do with files: those of days that are soon to be dropped are read again; one that is damaged,
--- or does not hold what the store does, is written anew while the store has the day; past their own retention they
--- are removed. Returns how many.
+-- or does not hold what the store does, is written anew while the store has the day, but never from less than it is the
+-- only one to hold; past their own retention they are removed. Returns how many.
 create or replace function monitoring_internal.mark_old_archives_at(p_now timestamptz)
 returns bigint
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
     with judged as (
-        select archive.archive_id, archive.state, archive.verified_at, archive.row_count,
+        select archive.archive_id, archive.state, archive.verified_at, archive.row_count, archive.detail_count,
             class.archive_retention is not null
                 and archive.day < reference.at at time zone 'UTC' - class.archive_retention as is_past,
             class.name is not null and archive.day <= (
                 monitoring_internal.retention_cutoff_at('raw', class.raw_retention, p_now)
                 + monitoring_internal.setting_interval('archive.verify_within')) at time zone 'UTC' as is_near_end,
             case when archive.dropped_at is null or archive.state = 'damaged'
-                then monitoring_internal.count_class_day(archive.retention_class, archive.day) else 0 end as stored
+                then monitoring_internal.count_class_day(archive.retention_class, archive.day) else 0 end as samples,
+            case when archive.dropped_at is null or archive.state = 'damaged'
+                then monitoring_internal.count_class_day_details(archive.retention_class, archive.day)
+                else 0 end as details
         from monitoring.archives as archive
         left join monitoring.retention_classes as class on class.name = archive.retention_class
         left join monitoring_internal.retention_reference_at(p_now) as reference (at) on true
@@ -70,10 +75,12 @@ as $$
     ),
     decided as (
         select judged.archive_id, case
-            when judged.is_past and judged.stored = 0 then 'expired'
-            when judged.stored > 0 and (
-                judged.state = 'damaged' or judged.is_near_end and judged.stored <> judged.row_count) then 'due'
-            when judged.is_near_end and judged.stored > 0 and judged.verified_at
+            when judged.is_past and judged.samples + judged.details = 0 then 'expired'
+            -- Where the samples are gone already, and what was said beside them not yet, the file is all there is.
+            when (judged.samples > 0 or judged.details > 0 and coalesce(judged.row_count, 0) = 0) and (
+                judged.state = 'damaged' or judged.is_near_end and (
+                    judged.samples <> judged.row_count or judged.details > judged.detail_count)) then 'due'
+            when judged.is_near_end and judged.samples + judged.details > 0 and judged.verified_at
                 < p_now - monitoring_internal.setting_interval('archive.verify_within') * 0.5 then 'verified'
         end as state
         from judged

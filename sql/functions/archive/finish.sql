@@ -2,7 +2,7 @@
 -- Owns finish_archive_at, finish_archive, check_archive_at, check_archive, remove_archive, fail_archive_at,
 -- fail_archive. Writes archives. Concurrency: every report needs the fence of the claim, which others may have raised.
 
--- A file was written and read back. It counts only when it holds as many samples as the store does.
+-- A file was written and read back. It counts only when it holds as many samples, and rows beside them, as the store.
 -- Raises: PV240, PV241.
 create or replace function monitoring_internal.finish_archive_at(
     p_archive_id bigint, p_fence bigint, p_destination text, p_file_name text, p_facts jsonb, p_now timestamptz)
@@ -13,23 +13,27 @@ as $$
 declare
     v_archive constant monitoring.archives := monitoring_internal.held_archive(p_archive_id, p_fence);
     v_stored constant bigint := monitoring_internal.count_class_day(v_archive.retention_class, v_archive.day);
+    v_details constant bigint := monitoring_internal.count_class_day_details(
+        v_archive.retention_class, v_archive.day);
+    v_written constant bigint := coalesce((p_facts ->> 'details')::bigint, 0);
 begin
-    if v_stored is distinct from (p_facts ->> 'rows')::bigint then
+    if v_stored is distinct from (p_facts ->> 'rows')::bigint or v_details <> v_written then
         raise exception using
             errcode = 'PV241',
             message = format(
-                'the file of class %s, day %s holds %s samples, the store %s', v_archive.retention_class,
-                v_archive.day, coalesce(p_facts ->> 'rows', 'no number of'), v_stored),
+                'the file of class %s, day %s holds %s samples and %s details, the store %s and %s',
+                v_archive.retention_class, v_archive.day, coalesce(p_facts ->> 'rows', 'no number of'), v_written,
+                v_stored, v_details),
             hint = 'Samples of the day came while it was written: it is written again.';
     end if;
     update monitoring.archives as archive
     set state = 'verified', generation = archive.generation + 1, destination = p_destination,
         file_name = p_file_name,
-        row_count = v_stored, series_count = (p_facts ->> 'series')::bigint,
+        row_count = v_stored, detail_count = v_details, series_count = (p_facts ->> 'series')::bigint,
         file_bytes = (p_facts ->> 'file_bytes')::bigint, content_bytes = (p_facts ->> 'content_bytes')::bigint,
         file_sha256 = p_facts ->> 'file_sha256', content_sha256 = p_facts ->> 'content_sha256',
-        first_sample_at = (p_facts ->> 'first_sample_at')::timestamptz,
-        last_sample_at = (p_facts ->> 'last_sample_at')::timestamptz,
+        first_sample_at = nullif(p_facts ->> 'first_sample_at', '')::timestamptz,
+        last_sample_at = nullif(p_facts ->> 'last_sample_at', '')::timestamptz,
         written_at = p_now, verified_at = p_now, due_at = null, attempt = 0, error = null, dropped_at = null,
         lease_instance_id = null, lease_expires_at = null
     where archive.archive_id = p_archive_id;

@@ -6,15 +6,16 @@
 create or replace function monitoring_internal.archive_facts(p_archive_id bigint)
 returns table (
     retention_class text, day text, row_count bigint, series_count bigint, content_bytes bigint,
-    content_sha256 text, file_bytes bigint, file_sha256 text, first_sample_at text, last_sample_at text)
+    content_sha256 text, file_bytes bigint, file_sha256 text, first_sample_at text, last_sample_at text,
+    detail_count bigint)
 language sql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 set datestyle = 'ISO, YMD'
 as $$
     select archive.retention_class, archive.day::text, archive.row_count, archive.series_count, archive.content_bytes,
-        archive.content_sha256, archive.file_bytes, archive.file_sha256, archive.first_sample_at::text,
-        archive.last_sample_at::text
+        archive.content_sha256, archive.file_bytes, archive.file_sha256,
+        coalesce(archive.first_sample_at::text, ''), coalesce(archive.last_sample_at::text, ''), archive.detail_count
     from monitoring.archives as archive
     where archive.archive_id = p_archive_id;
 $$;

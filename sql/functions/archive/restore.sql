@@ -1,6 +1,7 @@
 -- archive/restore.sql: a day comes back into the store, and stays for a while though it is past its retention.
--- Owns begin_restore_at, begin_restore, restored_series, restore_series, finish_restore_at, finish_restore.
--- Writes archives, retention_states, metric_families, series, samples, late_samples, late_ranges.
+-- Owns begin_restore_at, begin_restore, restored_series, restore_series, restore_details, finish_restore_at,
+-- finish_restore.
+-- Writes archives, retention_states, metric_families, series, samples, late_samples, late_ranges, sample_details.
 -- Concurrency: a day is restored under the fence of its claim; samples that are there already are left alone.
 
 -- Open a restoration: from here on the day is kept, so that nothing that comes back is deleted at once.
@@ -125,7 +126,42 @@ comment on function monitoring_internal.restore_series(
     bigint, bigint, uuid, text, text, text, jsonb, bigint[], double precision[]) is
     'Stores the samples of one series of a day from a file; returns how many were not there.';
 
--- End a restoration: the store must have as many samples of the day as the file.
+-- Store what lines of a file say beside the samples of a series; what is there already is left alone. Returns how many
+-- were not there.
+-- Raises: PV240, PV244.
+create or replace function monitoring_internal.restore_details(
+    p_archive_id bigint, p_fence bigint, p_tenant_id uuid, p_tenant text, p_metric text, p_kind text, p_labels jsonb,
+    p_details jsonb[])
+returns bigint
+language plpgsql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_archive constant monitoring.archives := monitoring_internal.held_archive(p_archive_id, p_fence);
+    v_series_id integer;
+    v_stored bigint;
+begin
+    v_series_id := monitoring_internal.restored_series(
+        v_archive.retention_class, p_tenant_id, p_tenant, p_metric, p_kind, p_labels);
+    insert into monitoring.sample_details (
+        detail_id, series_id, sampled_at, tenant_id, content_id, content_value, tags, details)
+    select (line.said ->> 'id')::uuid, v_series_id,
+        v_archive.day::timestamp at time zone 'UTC' + (line.said ->> 'at')::bigint * interval '1 microsecond',
+        series.tenant_id, line.said ->> 'content_id', (line.said ->> 'content_value')::double precision,
+        nullif(line.said -> 'tags', 'null'), line.said -> 'details'
+    from unnest(p_details) as line (said)
+    inner join monitoring.series as series on series.series_id = v_series_id
+    on conflict do nothing;
+    get diagnostics v_stored = row_count;
+    return v_stored;
+end;
+$$;
+
+comment on function monitoring_internal.restore_details(
+    bigint, bigint, uuid, text, text, text, jsonb, jsonb[]) is
+    'Stores what a file says beside the samples of one series of a day; returns how many rows were not there.';
+
+-- End a restoration: the store must have as many samples of the day as the file, and as much said beside them.
 -- Raises: PV240, PV242.
 create or replace function monitoring_internal.finish_restore_at(
     p_archive_id bigint, p_fence bigint, p_now timestamptz)
@@ -136,13 +172,15 @@ as $$
 declare
     v_archive constant monitoring.archives := monitoring_internal.held_archive(p_archive_id, p_fence);
     v_stored constant bigint := monitoring_internal.count_class_day(v_archive.retention_class, v_archive.day);
+    v_details constant bigint := monitoring_internal.count_class_day_details(
+        v_archive.retention_class, v_archive.day);
 begin
-    if v_stored <> v_archive.row_count then
+    if v_stored <> v_archive.row_count or v_details <> v_archive.detail_count then
         raise exception using
             errcode = 'PV242',
             message = format(
-                'class %s has %s samples of day %s, its file %s', v_archive.retention_class, v_stored, v_archive.day,
-                v_archive.row_count),
+                'class %s has %s samples and %s details of day %s, its file %s and %s', v_archive.retention_class,
+                v_stored, v_details, v_archive.day, v_archive.row_count, v_archive.detail_count),
             hint = 'Metrics that are of another class by now are restored, and counted there.';
     end if;
     update monitoring.archives as archive

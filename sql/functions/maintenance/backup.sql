@@ -1,5 +1,6 @@
 -- maintenance/backup.sql: whether a base backup, restored into a fresh server, holds what it should.
--- Owns begin_backup_check, backup_obstacle, backup_counts, finish_backup_check, backup_check_result.
+-- Owns begin_backup_check, backup_obstacle, backup_counts, finish_backup_check, interrupt_backup_check,
+-- backup_check_result.
 -- Writes backup_checks.
 -- Concurrency: any number of checks; what comes and goes while one runs is allowed for.
 
@@ -99,6 +100,20 @@ $$;
 
 comment on function monitoring_internal.finish_backup_check(bigint, bigint, jsonb, jsonb, jsonb, text) is
     'Notes how the check of a backup ended: passed or failed, with what differs.';
+
+-- A check was interrupted by whoever ran it: it says nothing of the backup.
+create or replace function monitoring_internal.interrupt_backup_check(p_backup_check_id bigint)
+returns void
+language sql volatile parallel unsafe security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    update monitoring.backup_checks as checked
+    set state = 'interrupted', finished_at = clock_timestamp()
+    where checked.backup_check_id = p_backup_check_id and checked.state = 'running';
+$$;
+
+comment on function monitoring_internal.interrupt_backup_check(bigint) is
+    'Notes that a check of a backup was interrupted, and says nothing of the backup.';
 
 -- What a check found, for people.
 create or replace function monitoring_internal.backup_check_result(p_backup_check_id bigint)

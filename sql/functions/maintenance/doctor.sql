@@ -27,6 +27,7 @@ as $$
         union all select * from monitoring_internal.doctor_collectors()
         union all select * from monitoring_internal.doctor_targets()
         union all select * from monitoring_internal.doctor_on_call_at(p_now)
+        union all select * from monitoring_internal.doctor_upkeep_at(p_now)
     )
     select checked.name, coalesce(f.severity, 'ok'), coalesce(f.subject, ''), coalesce(f.finding, checked.promise),
         coalesce(f.evidence, ''), coalesce(f.remedy, ''), coalesce(f.remedy_place, '')
@@ -44,7 +45,8 @@ as $$
         ('jobs', 'no job fails'),
         ('collectors', 'every collector measures'),
         ('targets', 'every target answers'),
-        ('on_call', 'somebody is on call all week')
+        ('on_call', 'somebody is on call all week'),
+        ('upkeep', 'backups are checked, archives whole, and nothing is kept past its time; or none of it is used')
     ) as checked (name, promise)
     left join found as f on f.check_name = checked.name
     order by array_position(array['error', 'warning', 'notice'], f.severity), checked.name, f.subject, f.finding

@@ -43,7 +43,8 @@ comment on function monitoring_internal.class_retentions() is
     'How long each class keeps data at each of its resolutions.';
 
 -- How long a partition of a table stays: where classes share the table, as long as that of them which keeps longest
--- and has a metric; else as its policy says.
+-- and has a metric; else as its policy says. What is said of samples goes by rows with them: its partitions stay until
+-- the samples are surely gone.
 create or replace function monitoring_internal.partition_retention(p_table text)
 returns interval
 language sql stable parallel safe
@@ -52,6 +53,7 @@ as $$
     select coalesce(
         (
             select max(kept.retention)
+                + case p_table when 'monitoring.sample_details' then interval '2 days' else interval '0' end
             from monitoring_internal.retention_forms() as form
             inner join monitoring_internal.class_retentions() as kept on kept.resolution = form.resolution
             where form.table_name

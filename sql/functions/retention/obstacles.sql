@@ -96,37 +96,45 @@ $$;
 comment on function monitoring_internal.rollup_obstacle(text, text, timestamptz, timestamptz) is
     'Why data of a class in a span are not all in the next coarser rollup that is kept longer; null when they are.';
 
--- Whether each day of a span of an archived class is in a file that was read lately and holds as many samples.
+-- Whether each day of a span of an archived class is in a file that was read lately and holds as many samples and
+-- details. What is gone already, of either, needs no file.
 create or replace function monitoring_internal.archive_obstacle_at(
     p_class text, p_from timestamptz, p_until timestamptz, p_now timestamptz)
 returns text
 language sql stable parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
-    select case
-        when archive.state is null or archive.state = 'due'
-            then format('archive: %s is not written yet%s', stored.day, ': ' || archive.error)
-        when archive.state = 'damaged' then format('archive: the file of %s is damaged: %s', stored.day, archive.error)
-        when archive.state <> 'verified' then format('archive: the file of %s is %s', stored.day, archive.state)
-        when archive.row_count <> stored.samples then format(
-            'archive: the file of %s holds %s samples, the store %s', stored.day, archive.row_count, stored.samples)
-        when archive.verified_at < p_now - monitoring_internal.setting_interval('archive.verify_within')
-            then format('archive: the file of %s was last read %s', stored.day, archive.verified_at)
-    end
+    select found.obstacle
     from (
-        select slot.at::date as day,
-            monitoring_internal.count_class_day(p_class, slot.at::date) as samples
-        from generate_series(
-            date_trunc('day', p_from at time zone 'UTC'), p_until at time zone 'UTC' - interval '1 microsecond',
-            interval '1 day') as slot (at)
-    ) as stored
-    left join monitoring.archives as archive
-        on archive.retention_class = p_class and archive.day = stored.day
-    where stored.samples > 0
-        and (
-            archive.state is distinct from 'verified' or archive.row_count <> stored.samples
-            or archive.verified_at < p_now - monitoring_internal.setting_interval('archive.verify_within'))
-    order by stored.day
+        select stored.day, case
+            when archive.state is null or archive.state = 'due'
+                then format('archive: %s is not written yet%s', stored.day, ': ' || archive.error)
+            when archive.state = 'damaged'
+                then format('archive: the file of %s is damaged: %s', stored.day, archive.error)
+            when archive.state <> 'verified' then format('archive: the file of %s is %s', stored.day, archive.state)
+            when stored.samples not in (0, archive.row_count) then format(
+                'archive: the file of %s holds %s samples, the store %s%s', stored.day, archive.row_count,
+                stored.samples, case when archive.dropped_at is not null then ': its restoration is not finished' end)
+            when stored.details not in (0, archive.detail_count) then format(
+                'archive: the file of %s holds %s details, the store %s', stored.day, archive.detail_count,
+                stored.details)
+            when archive.verified_at < p_now - monitoring_internal.setting_interval('archive.verify_within')
+                then format('archive: the file of %s was last read %s', stored.day, archive.verified_at)
+        end as obstacle
+        from (
+            select slot.at::date as day,
+                monitoring_internal.count_class_day(p_class, slot.at::date) as samples,
+                monitoring_internal.count_class_day_details(p_class, slot.at::date) as details
+            from generate_series(
+                date_trunc('day', p_from at time zone 'UTC'), p_until at time zone 'UTC' - interval '1 microsecond',
+                interval '1 day') as slot (at)
+        ) as stored
+        left join monitoring.archives as archive
+            on archive.retention_class = p_class and archive.day = stored.day
+        where stored.samples > 0 or stored.details > 0
+    ) as found
+    where found.obstacle is not null
+    order by found.day
     limit 1;
 $$;
 
@@ -181,6 +189,17 @@ as $$
     select 'blocks: they have times of it'
     where p_table = 'monitoring.time_vectors' and exists (
         select 1 from monitoring.sample_blocks as block where block.period_at >= p_lower and block.period_at < p_upper)
+    union all
+    select 'samples: it says more of them'
+    where p_table = 'monitoring.sample_details' and exists (
+            select 1 from monitoring.sample_details as detail
+            where detail.sampled_at >= p_lower and detail.sampled_at < p_upper)
+        and (exists (
+                select 1 from monitoring.sample_blocks as block
+                where block.period_at >= p_lower and block.period_at < p_upper)
+            or exists (
+                select 1 from monitoring.late_samples as late
+                where late.sampled_at >= p_lower and late.sampled_at < p_upper))
     union all
     select found.obstacle
     from monitoring_internal.retention_forms() as form

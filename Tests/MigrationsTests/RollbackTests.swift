@@ -87,7 +87,10 @@ import Testing
         insert into monitoring.audit_logs (tenant_id, role_name, action, resource_type, resource_id)
         select tenant.tenant_id, 'somebody', 'tenant_changed', 'tenant', tenant.name from monitoring.tenants as tenant;
         insert into monitoring.archives (retention_class, day) values ('compliance', '2026-01-01');
-        insert into monitoring.retention_states (retention_class, resolution) values ('standard', 'raw');
+        insert into monitoring.retention_states (retention_class, resolution, gone_until)
+        values ('standard', 'raw', '2026-01-01');
+        insert into monitoring_internal.metric_horizons (metric_family_id, resolution, gone_until)
+        select metric_family_id, 'raw', '2026-01-01' from monitoring.metric_families limit 1;
         update monitoring.retention_classes set archive_retention = '20 years' where name = 'compliance';
         insert into monitoring.backup_checks (source) values ('base backup');
         insert into monitoring.backup_checks (source, state, finished_at) values ('base backup', 'interrupted', now());

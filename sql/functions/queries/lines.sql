@@ -108,6 +108,7 @@ declare
     v_rolled_since constant timestamptz := (
         select start.begins_at from monitoring_internal.rollup_starts as start
         where start.metric_family_id = p_family.metric_family_id);
+    v_gone constant jsonb := monitoring_internal.gone_until(p_family.metric_family_id, p_family.retention_class);
     v_plan record;
 begin
     select array_agg(plan.source) as sources, array_agg(plan.from_at) as from_at, array_agg(plan.until_at) as until_at
@@ -119,7 +120,7 @@ begin
     ) as part (from_at, until_at, stride)
     cross join lateral monitoring_internal.plan_query(
         p_family.retention_class, v_rolled_since, part.from_at, part.until_at, part.stride,
-        not p_is_stepped or monitoring_internal.is_counter_like(p_family), p_now) as plan
+        not p_is_stepped or monitoring_internal.is_counter_like(p_family), p_now, v_gone) as plan
     where part.from_at < part.until_at;
     select reads.* into series_ids, unit_nos, sources, from_at, until_at
     from monitoring_internal.query_reads(p_series, p_units, v_plan.sources, v_plan.from_at, v_plan.until_at) as reads;

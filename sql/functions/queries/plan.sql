@@ -85,8 +85,9 @@ end;
 comment on function monitoring_internal.kept_since(timestamptz, interval) is
     'The first midnight in UTC from which on nothing that is kept for so long can be gone.';
 
--- The rollups that a class of metrics has, and for what time they are complete.
-create or replace function monitoring_internal.query_levels(p_retention_class text, p_now timestamptz)
+-- The rollups that a class of metrics has, and for what time they are complete; p_gone is what gone_until() says.
+create or replace function monitoring_internal.query_levels(
+    p_retention_class text, p_now timestamptz, p_gone jsonb default '{}')
 returns table (resolution text, width interval, from_at timestamptz, until_at timestamptz)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
@@ -94,18 +95,22 @@ as $$
 #variable_conflict use_column
 begin
     return query
-    select level.resolution, level.width, monitoring_internal.kept_since(p_now, kept.retention), level.watermark
+    select level.resolution, level.width, held.since, level.watermark
     from monitoring.retention_classes as class
     cross join lateral (
         values ('1m', class.rollup_1m), ('5m', class.rollup_5m), ('1h', class.rollup_1h), ('1d', class.rollup_1d)
     ) as kept (resolution, retention)
     inner join monitoring_internal.rollup_levels as level on level.resolution = kept.resolution
+    cross join lateral (
+        select greatest(
+            monitoring_internal.kept_since(p_now, kept.retention), (p_gone ->> kept.resolution)::timestamptz)
+    ) as held (since)
     where class.name = p_retention_class
-        and monitoring_internal.kept_since(p_now, kept.retention) < level.watermark;
+        and held.since < level.watermark;
 end;
 $$;
 
-comment on function monitoring_internal.query_levels(text, timestamptz) is
+comment on function monitoring_internal.query_levels(text, timestamptz, jsonb) is
     'The rollups that a class of metrics has, from when on they are kept and until when they are complete.';
 
 -- Samples are packed up to a time, and raw from there on.
@@ -133,10 +138,11 @@ comment on function monitoring_internal.sample_sources(tstzmultirange) is
 -- before all, as far as they are complete; what they leave comes from samples while these are kept, and what is older
 -- still from the finest rollup there is, each row in the bucket in which it begins. Where nothing is kept samples are
 -- asked, for there may be some. Units: p_stride null for months, which days fill. Rollups from before p_rolled_since
--- were made by other rules, or not at all: they are taken only where samples are gone.
+-- were made by other rules, or not at all: they are taken only where samples are gone. What was deleted (p_gone, of
+-- gone_until()) is gone, however long it would be kept by now; a day that was restored is there.
 create or replace function monitoring_internal.plan_query(
     p_retention_class text, p_rolled_since timestamptz, p_start_at timestamptz, p_end_at timestamptz,
-    p_stride interval, p_is_rolled_up boolean, p_now timestamptz)
+    p_stride interval, p_is_rolled_up boolean, p_now timestamptz, p_gone jsonb default '{}')
 returns table (source text, from_at timestamptz, until_at timestamptz)
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
@@ -144,11 +150,12 @@ as $$
 declare
     v_left tstzmultirange := tstzmultirange(tstzrange(p_start_at, p_end_at));
     v_part tstzmultirange;
+    v_since timestamptz;
     v_level record;
 begin
     -- Coarse before fine, each taking of what is left; there are four levels.
     for v_level in
-        select level.* from monitoring_internal.query_levels(p_retention_class, p_now) as level
+        select level.* from monitoring_internal.query_levels(p_retention_class, p_now, p_gone) as level
         where p_is_rolled_up
             and (p_stride is null or extract(epoch from p_stride) % extract(epoch from level.width) = 0)
         order by level.width desc
@@ -160,16 +167,20 @@ begin
         v_left := v_left - v_part;
         return query select v_level.resolution, lower(stretch), upper(stretch) from unnest(v_part) as stretch;
     end loop;
-    select v_left * tstzmultirange(tstzrange(
-        monitoring_internal.kept_since(p_now, max(class.raw_retention)), null))
-    into v_part
+    select greatest(
+        monitoring_internal.kept_since(p_now, max(class.raw_retention)), (p_gone ->> 'raw')::timestamptz)
+    into v_since
     from monitoring.retention_classes as class
     where class.name = p_retention_class;
+    v_part := v_left * tstzmultirange(tstzrange(v_since, null));
+    if lower(v_left) < v_since then
+        v_part := v_part + v_left * monitoring_internal.restored_days(p_retention_class, p_now);
+    end if;
     v_left := v_left - v_part;
     return query select * from monitoring_internal.sample_sources(v_part);
     -- Fine before coarse: whatever is kept of what is too old for samples.
     for v_level in
-        select level.* from monitoring_internal.query_levels(p_retention_class, p_now) as level
+        select level.* from monitoring_internal.query_levels(p_retention_class, p_now, p_gone) as level
         where p_is_rolled_up
         order by level.width
     loop
@@ -182,7 +193,7 @@ end;
 $$;
 
 comment on function monitoring_internal.plan_query(
-    text, timestamptz, timestamptz, timestamptz, interval, boolean, timestamptz) is
+    text, timestamptz, timestamptz, timestamptz, interval, boolean, timestamptz, jsonb) is
     'From which form of the store each stretch of a range is read: a level of the rollups, raw or packed samples.';
 
 -- What is read of each series: the plan, but for the buckets of rollups that samples came late to and that wait to be

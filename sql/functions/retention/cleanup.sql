@@ -132,6 +132,7 @@ declare
     v_rows bigint;
     v_deleted bigint := 0;
     v_until timestamptz := p_cutoff;
+    v_gone timestamptz;
     v_refused timestamptz;
     v_refusal text;
 begin
@@ -150,6 +151,7 @@ begin
         if v_obstacle is null then
             v_rows := monitoring_internal.delete_class_day(p_class, p_resolution, v_day);
             v_deleted := v_deleted + v_rows;
+            v_gone := v_day + interval '24 hours';
             update monitoring.archives as archive
             set dropped_at = p_now
             where p_resolution = 'raw' and archive.retention_class = p_class
@@ -164,6 +166,7 @@ begin
     end loop;
     update monitoring.retention_states as state
     set deleted_until = greatest(state.deleted_until, least(v_until, v_refused)),
+        gone_until = greatest(state.gone_until, v_gone, least(v_until, v_refused)),
         deleted_total = state.deleted_total + v_deleted,
         last_deleted_at = case when v_deleted > 0 then p_now else state.last_deleted_at end,
         refused_since = v_refused, refused_at = case when v_refused is not null then p_now end, refusal = v_refusal

@@ -1,5 +1,5 @@
 -- retention/status.sql: what is past its retention, and why it is still there.
--- Owns retention_status_at, retention_status, forget_deleted_until. Writes retention_states.
+-- Owns retention_status_at, retention_status, forget_deleted_until. Writes retention_states, metric_horizons.
 -- Any number of callers at once.
 
 -- Each class and resolution: how long it is kept, from when on, and what was refused last.
@@ -35,13 +35,22 @@ $$;
 comment on function monitoring_internal.retention_status() is
     'How long each class is kept at each resolution and what keeps it longer; the view retention_status shows it.';
 
--- A metric that changes its class brings data that the new class thinks gone: all of it is looked at again.
+-- A metric that changes its class brings data that the new class thinks gone: all of it is looked at again. What the
+-- old class deleted does not come back by it, which queries have to know.
 create or replace function monitoring_internal.forget_deleted_until()
 returns trigger
 language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    insert into monitoring_internal.metric_horizons as known (metric_family_id, resolution, gone_until)
+    select changed.metric_family_id, state.resolution, state.gone_until
+    from changed
+    inner join former on former.metric_family_id = changed.metric_family_id
+    inner join monitoring.retention_states as state on state.retention_class = former.retention_class
+    where former.retention_class <> changed.retention_class and state.gone_until > '-infinity'
+    on conflict (metric_family_id, resolution) do update
+    set gone_until = greatest(known.gone_until, excluded.gone_until);
     update monitoring.retention_states as state
     set deleted_until = '-infinity'
     where state.retention_class in (

@@ -80,6 +80,11 @@ as $$
             array['monitoring.samples', 'monitoring.appended_samples', 'monitoring.sample_blocks'],
             '-infinity') as oldest (bound_at)
     ),
+    held as materialized (
+        select family.metric_family_id, (monitoring_internal.gone_until(
+            family.metric_family_id, family.retention_class) ->> 'raw')::timestamptz as since
+        from monitoring.metric_families as family
+    ),
     noted as (
         insert into monitoring_internal.late_ranges (series_id, from_at, until_at)
         select level.series_id, greatest(span.from_at, day.start_at),
@@ -89,7 +94,10 @@ as $$
             date_bin('24 hours', span.from_at, '1970-01-01 00:00Z'), span.until_at - interval '1 microsecond',
             interval '24 hours') as day (start_at)
         cross join monitoring_internal.series_levels as level
+        inner join monitoring.series as series on series.series_id = level.series_id
+        inner join held on held.metric_family_id = series.metric_family_id
         where level.source = 'samples'
+            and (held.since is null or day.start_at >= held.since)
         returning series_id
     )
     select count(distinct noted.series_id) from noted;

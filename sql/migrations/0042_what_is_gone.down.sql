@@ -1,0 +1,3 @@
+-- Undoes 0042.
+drop table monitoring_internal.metric_horizons;
+alter table monitoring.retention_states drop column gone_until;

@@ -52,7 +52,7 @@ select walk.series_id,
         when walk.kind < 4 then (walk.series_id * 10000 + walk.level) / 100
         when walk.kind < 8 then (walk.series_id * 10000 + walk.level) / 1000
         else walk.level end
-from generate_series(0, 2) as day
+from generate_series(0, :days - 1) as day
 cross join bench.walk as walk
 inner join bench.jitter as jitter on jitter.target = walk.target and jitter.number = walk.number
 order by day, walk.number, walk.series_id;

@@ -57,6 +57,14 @@ begin
 end
 $$;
 vacuum (analyze) monitoring.samples, monitoring.sample_blocks, monitoring.time_vectors, monitoring.rollups_1h, monitoring.rollups_1d;
+-- The samples of 60 series over 30 days once more in a plain table with the store's key, for GROUP BY.
+create table bench.plain (series_id integer, sampled_at timestamptz, value double precision, primary key (series_id, sampled_at));
+insert into bench.plain
+select point.series_id, point.sampled_at, point.value
+from monitoring_internal.read_points(array(select series_id from monitoring.series where labels @> any (array(
+    select jsonb_build_object('asset_id', 'a' || n) from generate_series(1, 60) as n))), now() - interval '30 days', now()) as point
+order by 2, 1;
+vacuum (analyze) bench.plain;
 select format('%s series, %s days: %s samples raw, %s packed, %s rows of rollups; loaded %s s, rolled up %s s, packed %s s, copied %s s',
     :series, :days, (select count(*) from monitoring.samples where sampled_at >= monitoring_internal.packed_until()),
     (select sum(sample_count) from monitoring.sample_blocks),

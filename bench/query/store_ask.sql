@@ -53,9 +53,49 @@ begin
     call bench.ask('store', 'metrics_hourly, 1 asset, 7 d, avg p95 p99', p_repeat, p_most, format(
         'select 1 / (count(avg_value) >= 168)::integer, sum(p95_value), sum(p99_value) from monitoring.metrics_hourly where asset_id = ''a%%s'' and bucket >= %L', p_until - interval '7 days'));
     call bench.ask('store', 'metrics, 1 asset, hours, 7 d', p_repeat, p_most, format(
-        'select 1 / (count(avg_value) >= 168)::integer from monitoring.metrics where asset_id = ''a%%s'' and resolution = ''1h'' and bucket >= %L', p_until - interval '7 days'));
+        'select 1 / (count(value_avg) >= 168)::integer from monitoring.metrics where asset_id = ''a%%s'' and resolution = ''1h'' and "timestamp" >= %L', p_until - interval '7 days'));
     call bench.ask('store', 'platform_metrics_hourly, 1 platform (4 series), 7 d', p_repeat, 299, format(
         'select 1 / (count(avg_value) >= 168)::integer, max(max_value) from monitoring.platform_metrics_hourly where platform = ''p%%s'' and metric_type = ''bench_latency'' and bucket >= %L', p_until - interval '7 days'));
+    call bench.ask('store', 'aggregated_metrics, 1 platform (4 series), days, 30 d', p_repeat, 299, format(
+        'select count(avg_value), max(p95_value) from monitoring.aggregated_metrics where platform = ''p%%s'' and aggregation = ''daily'' and "time" >= %L', p_until - interval '30 days'));
+    call bench.ask('store', 'hourly_metrics_summary, all series together, 1 d', least(p_repeat, 10), p_most, format(
+        'select 1 / (sum(sample_count) > %%s)::integer from monitoring.hourly_metrics_summary where metric_name = ''bench_latency'' and hour_bucket >= %L', p_until - interval '1 day'));
+    -- Of these there are no series here: what making the plan costs.
+    foreach v_word in array array['system_metrics_1m', 'system_metrics_5m', 'system_metrics_1h'] loop
+        call bench.ask('store', v_word || ' of a host that has none, 1 d', p_repeat, p_most, format(
+            'select count(*) from monitoring.%s where host_id = ''h%%s'' and "time" >= %L', v_word, p_until - interval '1 day'));
+    end loop;
+    call bench.ask('store', 'hourly_performance_stats of a system that has none, 1 d', p_repeat, p_most, format(
+        'select count(*) from monitoring.hourly_performance_stats where system_id = ''s%%s'' and hour >= %L', p_until - interval '1 day'));
 end
 $$;
+-- A question to query_range beside the same one to a plain table of the samples: named, grouped, in order.
+create or replace procedure bench.ask_ratio(p_what text, p_matched text, p_from timestamptz, p_until timestamptz, p_unit text, p_aggregate text, p_group text)
+language plpgsql as $$
+declare
+    v_labels constant text := case when p_group is null then 'labels' else quote_literal('{}') || '::jsonb' end;
+    v_matched text;
+begin
+    select string_agg(format('%L::jsonb', jsonb_build_object('asset_id', name)), ', ') into v_matched
+    from jsonb_array_elements_text(p_matched::jsonb #> '{asset_id,in}') as name;
+    call bench.ask('ratio', p_what || ': query_range', 5, 1, format(
+        'select count(value), min(labels ->> ''asset_id''), %%s from (select * from monitoring.query_range(''bench_latency'', %L, %L, %L, %L, %L, %L, ''none'')) as answer',
+        p_matched, p_from, p_until, '1 ' || p_unit, p_aggregate, p_group));
+    call bench.ask('ratio', p_what || ': GROUP BY', 2, 1, format(
+        'select count(value), min(labels ->> ''asset_id''), %%s from (select %s as labels, date_trunc(%L, sampled_at, ''UTC'') as bucket_at, %s as value
+            from bench.plain inner join monitoring.series using (series_id)
+            where labels @> any (array[%s]) and sampled_at >= %L and sampled_at < %L
+            group by 1, 2 order by 1, 2) as answer',
+        v_labels, p_unit, case p_aggregate when 'p95' then 'percentile_cont(0.95) within group (order by value)' else p_aggregate || '(value)' end,
+        v_matched, p_from, p_until));
+end
+$$;
+select jsonb_build_object('asset_id', jsonb_build_object('in', jsonb_agg('a' || n))) as sixty from generate_series(1, 60) as n \gset
+select date_trunc('day', now(), 'UTC') as day_at \gset
+call bench.ask_ratio('60 series by the day, 29 d', :'sixty', :'day_at'::timestamptz - interval '29 days', :'day_at', 'day', 'avg', null);
+call bench.ask_ratio('60 series by the day, 29 d, p95', :'sixty', :'day_at'::timestamptz - interval '29 days', :'day_at', 'day', 'p95', null);
+call bench.ask_ratio('60 series in one line by the hour, 7 d', :'sixty', :'day_at'::timestamptz - interval '7 days', :'day_at', 'hour', 'avg', '{}');
+call bench.ask_ratio('60 series by the hour, 7 d', :'sixty', :'day_at'::timestamptz - interval '7 days', :'day_at', 'hour', 'avg', null);
+call bench.ask_ratio('60 series by the hour, 7 d, p95', :'sixty', :'day_at'::timestamptz - interval '7 days', :'day_at', 'hour', 'p95', null);
+call bench.ask_ratio('1 series by the hour, 7 d', '{"asset_id": {"in": ["a7"]}}', :'day_at'::timestamptz - interval '7 days', :'day_at', 'hour', 'avg', null);
 call bench.ask_store(:repeat, :most, :'end_at');

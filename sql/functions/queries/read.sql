@@ -26,8 +26,9 @@ end;
 comment on function monitoring_internal.raw_until(text[], timestamptz[]) is
     'Where the raw samples end that a query reads; null: it reads none.';
 
--- The packed samples among what is read, one call a stretch for all series that it is read of. The plan is kept: it has
--- three tables with all of their partitions, of which running it leaves out what it does not need.
+-- The packed samples among what is read, one call a stretch for all series that it is read of. Of few series the plan
+-- is kept: it has three tables with all of their partitions, and takes longer to make than to run. Of many it is made
+-- for their number: one that does not know it may unpack all of them for each.
 create or replace function monitoring_internal.read_packed(
     p_series integer[], p_units integer[], p_sources text[], p_from timestamptz[], p_until timestamptz[])
 returns table (unit_no integer, series_id integer, sampled_at timestamptz, value double precision)
@@ -35,27 +36,36 @@ language plpgsql stable parallel restricted
 rows 10000
 set search_path = pg_catalog, pg_temp
 set jit = off
-set plan_cache_mode = force_generic_plan
+set plan_cache_mode = force_custom_plan
 as $$
+#variable_conflict use_column
+declare
+    v_packed record;
 begin
     if not 'packed' = any (p_sources) then
         return;
     end if;
+    select array_agg(reading.series_id) as series_ids, array_agg(reading.unit_no) as unit_nos,
+        array_agg(reading.from_at) as from_at, array_agg(reading.until_at) as until_at
+    into v_packed
+    from unnest(p_series, p_units, p_sources, p_from, p_until)
+        as reading (series_id, unit_no, source, from_at, until_at)
+    where reading.source = 'packed';
+    if cardinality(v_packed.series_ids) <= 16 then
+        perform set_config('plan_cache_mode', 'force_generic_plan', true);
+    end if;
     return query
-    with reading as materialized (
-        select * from unnest(p_series, p_units, p_sources, p_from, p_until)
-            as reading (series_id, unit_no, source, from_at, until_at)
-        where reading.source = 'packed'
-    )
     select unit.unit_no, point.series_id, point.sampled_at, point.value
     from (
         select array_agg(reading.series_id) as series_ids, reading.from_at, reading.until_at
-        from reading
+        from unnest(v_packed.series_ids, v_packed.from_at, v_packed.until_at) as reading (series_id, from_at, until_at)
         group by reading.from_at, reading.until_at
     ) as stretch
     cross join lateral monitoring_internal.read_points(stretch.series_ids, stretch.from_at, stretch.until_at) as point
-    inner join (select distinct reading.series_id, reading.unit_no from reading) as unit
-        on unit.series_id = point.series_id;
+    inner join (
+        select distinct reading.series_id, reading.unit_no
+        from unnest(v_packed.series_ids, v_packed.unit_nos) as reading (series_id, unit_no)
+    ) as unit on unit.series_id = point.series_id;
 end;
 $$;
 

@@ -38,29 +38,34 @@ end;
 comment on function monitoring_internal.sees_all_tenants(name) is
     'Whether the role operates the installation: owner, admin, service, exporter, or a superuser.';
 
--- The tenants whose rows the caller may see; the setting pgvigil.tenant_id narrows them, and never widens.
+-- The tenants whose rows the caller may see; the setting pgvigil.tenant_id narrows them, and never widens. Everything
+-- asks for them, some a hundred times a minute: not in SQL, whose plan would be made anew each time.
 create or replace function monitoring.visible_tenant_ids()
 returns uuid[]
-language sql stable parallel restricted security definer
+language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(array_agg(tenant.tenant_id), '{}')
-    from monitoring.tenants as tenant
-    cross join (select monitoring_internal.caller_role() as role_name) as caller
-    where (
-            nullif(current_setting('pgvigil.tenant_id', true), '') is null
-            or tenant.tenant_id::text = lower(current_setting('pgvigil.tenant_id', true))
-        )
-        and (
-            monitoring_internal.sees_all_tenants(caller.role_name)
-            or exists (
-                select 1
-                from monitoring.tenant_members as member
-                where member.tenant_id = tenant.tenant_id
-                    and pg_has_role(
-                        caller.role_name, to_regrole(quote_ident(member.role_name))::oid, 'usage')
+begin
+    return (
+        select coalesce(array_agg(tenant.tenant_id), '{}')
+        from monitoring.tenants as tenant
+        cross join (select monitoring_internal.caller_role() as role_name) as caller
+        where (
+                nullif(current_setting('pgvigil.tenant_id', true), '') is null
+                or tenant.tenant_id::text = lower(current_setting('pgvigil.tenant_id', true))
             )
-        );
+            and (
+                monitoring_internal.sees_all_tenants(caller.role_name)
+                or exists (
+                    select 1
+                    from monitoring.tenant_members as member
+                    where member.tenant_id = tenant.tenant_id
+                        and pg_has_role(
+                            caller.role_name, to_regrole(quote_ident(member.role_name))::oid, 'usage')
+                )
+            )
+    );
+end;
 $$;
 
 comment on function monitoring.visible_tenant_ids() is

@@ -228,6 +228,8 @@ as $$
                             < monitoring_internal.newest_row_bound('monitoring.samples')
                 )) as reference_at,
             monitoring_internal.partition_retention(policy.table_name) as retention
+        -- Once, and not for each partition.
+        offset 0
     ) as newest
     where policy.table_name = p_table
         and not bounds.is_default

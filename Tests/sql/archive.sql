@@ -75,7 +75,12 @@ select is(monitoring_internal.archive_old_data_at('2026-01-09 01:00Z'), 0::bigin
 select pg_temp.settle('2026-01-09 01:00Z');
 select is(pg_temp.obstacle('2026-01-09 01:00Z'), 'archive: 2026-01-01 is not written yet',
     'C-01, row 82: a day of an archived class stays until it is archived');
-select is(monitoring_internal.cleanup_old_metrics_at('2026-01-09 01:00Z'), 0::bigint, 'C-12: and is not deleted');
+select is(monitoring_internal.cleanup_old_metrics_at('2026-01-09 01:00Z'), 0::bigint,
+    'C-12, C-15: and is not deleted, whichever of the two jobs comes first');
+select matches(
+    monitoring_internal.partition_obstacle_at(
+        'monitoring.sample_blocks', '2026-01-01 00:00Z', '2026-01-02 00:00Z', '2026-01-09 01:00Z'),
+    '^archive: 2026-01-01', 'C-01: nor does its partition go');
 select is(monitoring_internal.archive_old_data_at('2026-01-09 01:00Z'), 2::bigint, 'two days are marked');
 select is(monitoring_internal.archive_old_data_at('2026-01-09 01:00Z'), 0::bigint, 'once');
 select is((select count(*) from monitoring.sample_blocks), 3::bigint, 'C-18: archiving deletes nothing');
@@ -129,7 +134,7 @@ select matches(
     '^PV241', 'C-02: a file with fewer samples than the store is none');
 select matches(
     pg_temp.try($$ select monitoring_internal.finish_archive_at(
-        archive_id, fence, 'file:///x', 'a.gz', '{}', '2026-01-09 01:07Z') from later $$), '^PV241', 'nor is an empty one');
+        archive_id, fence, 'file:///x', 'a.gz', '{}', '2026-01-09 01:07Z') from later $$), '^PV241', 'C-02: nor is an empty one');
 select lives_ok($$ select monitoring_internal.fail_archive_at(archive_id, fence, 'disk full', '2026-01-09 01:07Z')
     from later $$, 'an attempt that failed is told');
 select is(pg_temp.obstacle('2026-01-09 01:00Z'), 'archive: 2026-01-01 is not written yet: disk full',
@@ -155,7 +160,7 @@ select monitoring_internal.ingest_samples_at(array['evidence'], array[jsonb '{"l
     array[timestamptz '2026-01-01 10:00Z'], null, '2026-01-01 12:00Z') is not null as is_ingested \gset
 select pg_temp.settle('2026-01-09 01:00Z');
 select matches(pg_temp.obstacle('2026-01-09 01:22Z'), 'the file of 2026-01-01 holds 5 samples, the store 6',
-    'a sample that came afterwards keeps the day');
+    'C-02: a sample that came afterwards keeps the day');
 select is(monitoring_internal.archive_old_data_at('2026-01-09 01:23Z'), 1::bigint, 'which is written again');
 rollback to savepoint written;
 

@@ -127,7 +127,10 @@ select is_empty(
     $$ select i.indexrelid::regclass, j.indexrelid::regclass from pg_index as i
         inner join our_relations as r on r.oid = i.indrelid and not r.relispartition
         inner join pg_index as j on j.indrelid = i.indrelid and j.indexrelid <> i.indexrelid
-        where not i.indisunique and i.indpred is null and i.indexprs is null
+        where not i.indisunique and i.indexprs is null
+            -- What is for a part of the rows may repeat a beginning, but no whole key, unless the part is tiny.
+            and (i.indpred is null or i.indkey::text = j.indkey::text
+                and i.indexrelid <> 'monitoring.job_leases_cancel_reason_idx'::regclass)
             and j.indpred is null and j.indexprs is null and j.indclass[0] = i.indclass[0]
             and (j.indkey::text || ' ') like (i.indkey::text || ' %')
             and i.indoption::text = left(j.indoption::text, length(i.indoption::text)) $$,
@@ -289,6 +292,20 @@ select is_empty(
             and exists (select from unnest(p.proconfig) as setting where setting ~ '^enable_.*=off$')
             and not 'jit=off' = any (p.proconfig) $$,
     'what is planned without a kind of scan is not compiled: where it has no other, its price is beyond any limit');
+
+-- Settings ----------------------------------------------------------------------------------------
+-- A pool hands the next client the session as it was left.
+select is_empty(
+    $$ select p.oid::regprocedure from pg_proc as p
+        where p.pronamespace in ('monitoring'::regnamespace, 'monitoring_internal'::regnamespace)
+            and (p.prosrc ~* 'set_config\([^;]*,\s*false\s*\)'
+                or p.prosrc ~* '(^|;|\mbegin)\s*set\s+(?!local\M|constraints\M)\w') $$,
+    'P-08: nothing of ours changes a setting for longer than its transaction');
+select is_empty(
+    $$ select setrole::regrole, setconfig from pg_db_role_setting
+        where setrole::regrole::text ~ '^monitoring_'
+            or setrole = 0 and setdatabase = (select oid from pg_database where datname = current_database()) $$,
+    'P-08: nor has a role or the database settings of ours');
 
 select * from finish();
 rollback;

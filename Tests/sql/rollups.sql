@@ -269,12 +269,12 @@ select is(
     (select covered_until from monitoring.partition_holds where table_name = 'monitoring.samples' and name = 'rollups'),
     '2026-05-14 00:00Z'::timestamptz, 'and not while a late sample of one of them waits');
 update monitoring.partition_policies set retention = '15 days' where table_name = 'monitoring.samples';
+update monitoring.partition_holds set covered_until = 'infinity' where name = 'packing';
 select throws_ok(
     $$ select monitoring_internal.drop_partition_at(
         'monitoring.samples', '2026-05-14 00:00Z', '2026-05-15 00:00Z', '2026-06-02 00:00Z') $$, 'PV302', null,
     'C-16, R-07: samples whose rollups are not complete are not dropped, by whatever else goes wrong');
 select isnt_empty($$ select pg_temp.refresh('2026-06-01 06:01:56Z') $$, 'once it is rolled up');
-update monitoring.partition_holds set covered_until = 'infinity' where name = 'packing';
 select lives_ok(
     $$ select monitoring_internal.drop_partition_at('monitoring.samples', day, day + interval '1 day', '2026-06-02 00:00Z')
         from generate_series('2026-04-27 00:00Z'::timestamptz, '2026-05-16 00:00Z', '1 day') as day $$,
@@ -322,6 +322,14 @@ insert into made select pg_temp.refresh('2026-06-01 06:01:57Z');
 select is_empty(
     $$ select * from gone_before except select * from monitoring_internal.rollup_points $$,
     'R-07: what is built again from samples that are gone stays as it was');
+savepoint partly_gone;
+delete from monitoring.samples where sampled_at >= '2026-05-20 00:00Z' and sampled_at < '2026-05-20 00:30Z';
+insert into made select monitoring.rebuild_rollups('2026-05-20 00:00Z', '2026-05-21 00:00Z');
+insert into made select pg_temp.refresh('2026-06-01 06:01:57Z');
+select is_empty(
+    $$ select * from gone_before except select * from monitoring_internal.rollup_points $$,
+    'R-07: nor is a bucket made again of what is left of its samples');
+rollback to savepoint partly_gone;
 
 -- packed samples ------------------------------------------------------------------------------------
 create temporary table unpacked_rows as select * from monitoring_internal.rollup_points;

@@ -183,9 +183,10 @@ begin
         series_count = v_found.series,
         sample_count = v_found.samples,
         raw_bytes = (
-            select pg_total_relation_size(bounds.partition)
+            -- Of its partitions, one or one an hour; null where one holds other days too.
+            select sum(pg_total_relation_size(bounds.partition))
             from monitoring_internal.partition_bounds('monitoring.samples') as bounds
-            where bounds.lower_bound = v_day and bounds.upper_bound = v_day + interval '24 hours'
+            where bounds.lower_bound >= v_day and bounds.upper_bound <= v_day + interval '24 hours'
         )
     where period.period_at = v_day;
     update monitoring.partition_holds as hold

@@ -1,7 +1,7 @@
 -- Mistakes of scale and configuration, each as the reviewed designs had it; see scripts/try-mutations.
 
 -- P-01: more indexes on the table that every sample is written to
--- fails: Tests/sql/hourly_partitions.sql › P-01: samples have the one index that they are found and known again by
+-- fails: Tests/sql/hourly_partitions.sql › P-01: samples have the one index that they are found and known again by, or in append mode none but of ranges of time
 create index samples_value_idx on monitoring.samples (value);
 -- P-01: a text index on what each row of a hot table carries
 -- fails: Tests/sql/hourly_partitions.sql › P-01: of what is written with every sample, row or message no index is of words

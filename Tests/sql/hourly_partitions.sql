@@ -8,7 +8,7 @@ select no_plan();
 -- indexes -----------------------------------------------------------------------------------------
 -- What a row is written to with every sample, every message, every run.
 create temporary table hot (name) as values
-    ('monitoring.samples'), ('monitoring.late_samples'), ('monitoring_internal.staged_samples'), ('monitoring.sample_blocks'),
+    ('monitoring.samples'), ('monitoring.appended_samples'), ('monitoring.late_samples'), ('monitoring_internal.staged_samples'), ('monitoring.sample_blocks'),
     ('monitoring.time_vectors'), ('monitoring.rollups_1m'), ('monitoring.rollups_5m'), ('monitoring.rollups_1h'),
     ('monitoring.rejected_samples'), ('monitoring.sample_details'), ('monitoring.statement_intervals'),
     ('monitoring.collector_runs'), ('monitoring.outbox_messages'), ('monitoring.deliveries'),
@@ -23,15 +23,19 @@ inner join pg_am as method on method.oid = class.relam;
 select is_empty('select name from hot where to_regclass(name) is null', 'each of these tables is there');
 select results_eq(
     $$ select name, string_agg(pg_get_indexdef(indexrelid), '; ') from hot_indexes
-        where name in ('monitoring.samples', 'monitoring.late_samples', 'monitoring.rollups_1m') group by 1 order by 1 $$,
+        where name in (
+            'monitoring.samples', 'monitoring.appended_samples', 'monitoring.late_samples', 'monitoring.rollups_1m')
+        group by 1 order by 1 $$,
     $$ values
+        ('monitoring.appended_samples',
+            'CREATE INDEX appended_samples_sampled_at_idx ON ONLY monitoring.appended_samples USING brin (sampled_at)'),
         ('monitoring.late_samples',
             'CREATE UNIQUE INDEX late_samples_pkey ON monitoring.late_samples USING btree (series_id, sampled_at)'),
         ('monitoring.rollups_1m',
             'CREATE UNIQUE INDEX rollups_1m_pkey ON ONLY monitoring.rollups_1m USING btree (series_id, bucket_at)'),
         ('monitoring.samples',
             'CREATE UNIQUE INDEX samples_pkey ON ONLY monitoring.samples USING btree (series_id, sampled_at)') $$,
-    'P-01: samples have the one index that they are found and known again by');
+    'P-01: samples have the one index that they are found and known again by, or in append mode none but of ranges of time');
 select is_empty(
     $$ select name, indexrelid::regclass from hot_indexes
         where amname not in ('btree', 'brin') and indexrelid::regclass::text <> 'monitoring.sample_details_tags_idx' $$,

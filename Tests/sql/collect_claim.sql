@@ -175,6 +175,22 @@ select is_empty(
     $$ select 1 from monitoring.collector_gaps where collector_id = pg_temp.id('tables') and ended_at is null $$,
     'a run without any ends all');
 
+-- A clock that was ahead ---------------------------------------------------------------------------
+savepoint right_clock;
+update monitoring.collector_states
+set next_due_at = pg_temp.at(500) + interval '1 year', lease_expires_at = case
+    when collector_id = pg_temp.id('tables') then pg_temp.at(500) + interval '1 year' end;
+select is(
+    (select count(*) from monitoring_internal.claim_collections_at(null, 100, null, pg_temp.at(500))),
+    (select count(*) from monitoring.collectors where is_enabled), 'what a clock that was ahead took ahead is due now');
+rollback to savepoint right_clock;
+update monitoring.collector_states set next_due_at = pg_temp.at(500) + interval '15 minutes', lease_expires_at = null;
+select monitoring_internal.settle_collection_times_at(pg_temp.at(500));
+select is(
+    (select min(next_due_at) from monitoring.collector_states), pg_temp.at(500) + interval '15 minutes',
+    'what failed for long is not');
+rollback to savepoint right_clock;
+
 -- When to ask again --------------------------------------------------------------------------------
 update monitoring.collector_states set next_due_at = pg_temp.at(500), lease_expires_at = null;
 select is(monitoring_internal.next_collection_delay_at(pg_temp.at(490)), 10::double precision,

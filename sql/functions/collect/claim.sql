@@ -1,6 +1,6 @@
 -- collect/claim.sql: which collectors of this database are due, and lease them to an instance.
--- Owns next_collection_at, collection_limit_ms, log_abandoned_collections_at, log_missed_collections_at,
--- claim_collections(_at), claim_named_collections(_at), next_collection_delay(_at).
+-- Owns next_collection_at, settle_collection_times_at, collection_limit_ms, log_abandoned_collections_at,
+-- log_missed_collections_at, claim_collections(_at), claim_named_collections(_at), next_collection_delay(_at).
 -- Writes collector_states, collector_runs, collector_gaps. Any number of instances: rows are taken with skip locked.
 
 -- The next time after p_now on a collector's grid: the multiples of its interval, shifted by a hash of its name so
@@ -31,6 +31,29 @@ $$;
 
 comment on function monitoring_internal.next_collection_at(text, interval, integer, timestamptz) is
     'When a collector is due next: on its grid, or later the more often it failed.';
+
+-- A clock that ran ahead and was set right left collectors of this database due, or leased, in the future: they are due
+-- now. Nothing is due later than its interval or the breaker's limit, and no lease lasts a day.
+create or replace function monitoring_internal.settle_collection_times_at(p_now timestamptz)
+returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+    update monitoring.collector_states as state
+    set next_due_at = least(state.next_due_at, p_now),
+        lease_expires_at = case when state.lease_expires_at is not null then least(state.lease_expires_at, p_now) end
+    from monitoring.collectors as collector
+    where collector.collector_id = state.collector_id and state.target_database_id = 0
+        and isfinite(state.next_due_at)
+        and (
+            state.next_due_at > p_now + interval '1 minute' + greatest(
+                coalesce(collector.custom_every, collector.every),
+                monitoring_internal.setting_interval('collect.breaker_limit'))
+            or state.lease_expires_at > p_now + interval '1 day');
+$$;
+
+comment on function monitoring_internal.settle_collection_times_at(timestamptz) is
+    'Makes local collectors due now that a clock which was ahead left due in the future.';
 
 -- The time limit of a tier, in milliseconds.
 create or replace function monitoring_internal.collection_limit_ms(p_setting text)
@@ -110,7 +133,11 @@ language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_collector_ids constant integer[] := array(
+    v_collector_ids integer[];
+    v_grace constant interval := monitoring_internal.setting_interval('collect.lease_grace');
+begin
+    perform monitoring_internal.settle_collection_times_at(p_now);
+    v_collector_ids := array(
         select state.collector_id
         from monitoring.collector_states as state
         inner join monitoring.collectors as collector using (collector_id)
@@ -123,8 +150,6 @@ declare
         order by state.next_due_at, state.collector_id
         limit p_limit
         for update of state skip locked);
-    v_grace constant interval := monitoring_internal.setting_interval('collect.lease_grace');
-begin
     if cardinality(v_collector_ids) = 0 then
         return;
     end if;

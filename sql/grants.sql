@@ -221,7 +221,10 @@ grant execute on function
     monitoring_internal.sketch_between(double precision, double precision, double precision),
     monitoring_internal.sketch_quantiles(integer[], double precision[], double precision, double precision),
     monitoring_internal.sketch_quantile(integer[], double precision, double precision, double precision),
-    monitoring_internal.summable(double precision), monitoring_internal.squared(double precision) to
+    monitoring_internal.summable(double precision), monitoring_internal.squared(double precision),
+    monitoring_internal.ratio(double precision, double precision),
+    monitoring_internal.folded_value(
+        text, double precision, double precision, double precision, double precision, double precision) to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 
 
@@ -351,7 +354,8 @@ grant select on monitoring.health_rules, monitoring.service_hosts, monitoring.sy
     monitoring.system_health_points, monitoring.system_dashboard to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant insert, update, delete on monitoring.health_rules to monitoring_admin;
-grant execute on function monitoring.explain_system_health(text) to
+grant execute on function monitoring_internal.health_level(double precision, double precision, double precision),
+    monitoring.explain_system_health(text) to
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader;
 grant execute on function monitoring.collect_system_health() to monitoring_admin, monitoring_service;
 grant execute on function

@@ -2,6 +2,7 @@
 begin;
 set local search_path = tap, pg_catalog;
 set local client_min_messages = warning;
+set local jit = off;
 select no_plan();
 
 -- What a question says: its answer's rows, or the error that it must not be.
@@ -116,6 +117,66 @@ insert into monitoring.late_samples select series_id, '2026-03-04 10:00Z', 9 fro
 select pg_temp.work('2026-03-08 12:00Z');
 select is(pg_temp.kept(), '00=1 01=2 02=3 03=4', 'and so does a block that takes late samples in');
 select is(count(*), 0::bigint, 'nothing late is left') from monitoring.late_samples inner join odd_series using (series_id);
+
+-- A condition of a reader's own sees no row of another tenant, in whatever view: barriers hold before it runs.
+select monitoring.create_tenant('odd-other') as other \gset
+insert into monitoring.platform_metrics (tenant_id, platform, metric_type, content_id, value, tags, metadata) values
+    (:'other', 'oddsecret', 'oddsecret_likes', null, 1, '{"oddsecret": "1"}', null),
+    (:'other', 'oddsecret', 'oddsecret_likes', 'oddsecret', 1, '{"oddsecret": "1"}', '{"oddsecret": "1"}');
+insert into monitoring.performance_metrics (business_id, metric_name, metric_value, dimensions) values (:'other', 'oddsecret_m', 1, '{"oddsecret": "1"}');
+insert into monitoring.application_metrics (tenant_id, service_id, application_name, metric_name, value) values (:'other', 'oddsecret', 'oddsecret', 'oddsecret', 1);
+select pg_temp.send('odd_close', '{"asset_id": "oddsecret", "host_id": "oddsecret", "system_id": "oddsecret"}', '{1}', array[now()]);
+create table tap.odd_peeked (place text);
+grant insert on tap.odd_peeked to public;
+create function tap.odd_peek(p_value text, p_place text) returns boolean language plpgsql cost 0.0000001 as $$
+begin
+    if p_value like '%oddsecret%' then insert into tap.odd_peeked values (p_place); end if;
+    return true;
+end
+$$;
+create role odd_reader in role monitoring_reader;
+do $$
+declare v_column record;
+begin
+    for v_column in
+        select c.oid::regclass as relation, a.attname from pg_class as c inner join pg_attribute as a on a.attrelid = c.oid and attnum > 0 and not attisdropped
+        where c.relnamespace = 'monitoring'::regnamespace and c.relkind in ('v', 'r', 'p') and has_table_privilege('odd_reader', c.oid, 'select')
+            and a.atttypid in ('text'::regtype, 'jsonb'::regtype, 'name'::regtype) and c.relname ~ 'metric|sample|series|rollup|platform|system|stats|packing'
+    loop
+        set local role odd_reader;
+        execute format('select count(*) from (select * from %s) as x where tap.odd_peek(x.%I::text, %L)', v_column.relation, v_column.attname,
+            v_column.relation || '.' || v_column.attname);
+        reset role;
+    end loop;
+end $$;
+select is((select string_agg(distinct place, ', ') from tap.odd_peeked), null, 'conditions of a reader run on rows of its own tenants alone');
+
+-- A view runs functions with the rights of who reads it: whoever may select from it must be able to.
+create function pg_temp.unreadable(p_role text) returns text language plpgsql as $$
+declare
+    v_view regclass;
+    v_rows bigint;
+    v_said text;
+begin
+    execute format('create role odd_%s in role monitoring_%1$s', p_role);
+    for v_view in
+        select c.oid::regclass from pg_class as c
+        where c.relnamespace = 'monitoring'::regnamespace and c.relkind = 'v' and has_table_privilege('odd_' || p_role, c.oid, 'select')
+    loop
+        begin
+            perform set_config('role', 'odd_' || p_role, true);
+            execute format('select count(x::text) from %s as x', v_view) into v_rows;
+            reset role;
+        exception when others then
+            reset role;
+            v_said := concat_ws(E'\n', v_said, format('%s %s: %s', p_role, v_view, sqlerrm));
+        end;
+    end loop;
+    return v_said;
+end
+$$;
+select is(pg_temp.unreadable(role), null, format('a monitoring_%s reads every view that it may select from', role))
+from unnest('{analyst,exporter,service,admin}'::text[]) as role;
 
 select * from finish();
 rollback;

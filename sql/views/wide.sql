@@ -67,7 +67,9 @@ comment on column monitoring.performance_metrics.alert_generated is 'Whether the
 comment on column monitoring.performance_metrics.created_at is 'When it was made, if the row said.';
 comment on column monitoring.performance_metrics.retention_policy is 'Retention class of the metric.';
 
-create or replace view monitoring.platform_metrics with (security_barrier = true) as
+-- The two kinds of rows of platform_metrics, each a barrier of its own: a view whose rows come by "union all" is none,
+-- conditions of the reader run on the rows of all tenants.
+create or replace view monitoring_internal.platform_samples with (security_barrier = true) as
 select
     sample.sampled_at as "time",
     series.labels ->> 'platform' as platform,
@@ -94,27 +96,39 @@ cross join lateral (
 left join monitoring.sample_details as detail
     on detail.series_id = sample.series_id and detail.sampled_at = sample.sampled_at and detail.content_id is null
 where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
-    and series.labels ? 'platform'
-union all
+    and series.labels ? 'platform';
+
+comment on view monitoring_internal.platform_samples is
+    'Figures of platforms, of the tenants that the reader sees. For platform_metrics; granted to nobody.';
+
+create or replace view monitoring_internal.platform_contents with (security_barrier = true) as
 select
-    detail.sampled_at,
-    series.labels ->> 'platform',
-    family.name,
-    detail.content_value,
+    detail.sampled_at as "time",
+    series.labels ->> 'platform' as platform,
+    family.name as metric_type,
+    detail.content_value as value,
     detail.content_id,
-    detail.details ->> 'content_type',
-    detail.details ->> 'author_id',
+    detail.details ->> 'content_type' as content_type,
+    detail.details ->> 'author_id' as author_id,
     detail.tags,
-    detail.details -> 'metadata',
-    (detail.details ->> 'created_at')::timestamptz,
-    (detail.details ->> 'quality_score')::double precision,
-    detail.details -> 'validation_errors',
+    detail.details -> 'metadata' as metadata,
+    (detail.details ->> 'created_at')::timestamptz as created_at,
+    (detail.details ->> 'quality_score')::double precision as quality_score,
+    detail.details -> 'validation_errors' as validation_errors,
     detail.tenant_id
 from monitoring.sample_details as detail
 inner join monitoring.series as series on series.series_id = detail.series_id
 inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
 where detail.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
     and detail.content_id is not null;
+
+comment on view monitoring_internal.platform_contents is
+    'Figures of content items, of the tenants that the reader sees. For platform_metrics; granted to nobody.';
+
+create or replace view monitoring.platform_metrics with (security_barrier = true) as
+select * from monitoring_internal.platform_samples
+union all
+select * from monitoring_internal.platform_contents;
 
 comment on view monitoring.platform_metrics is
     'Figures of platforms and of their content items, one row each, insertable.';

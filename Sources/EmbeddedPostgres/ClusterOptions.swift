@@ -23,6 +23,8 @@ extension EmbeddedCluster {
             case backup(of: String)
             /// A copy of a base backup that is there, in plain format.
             case copy(of: String)
+            /// A copy of the data of a cluster of ours whose server is stopped.
+            case twin(of: EmbeddedCluster)
         }
 
         /// What the data is when there is none yet.

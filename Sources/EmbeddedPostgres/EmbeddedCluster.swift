@@ -14,7 +14,7 @@ package final class EmbeddedCluster: Sendable {
     /// The server's programs.
     package let binaries: ServerBinaries
 
-    private let folder: ClusterFolder
+    let folder: ClusterFolder
     private let tcpPort: UInt16?
     let guardian: Guardian
     let admin = Lock<PostgresConnection?>(nil)
@@ -101,9 +101,14 @@ package final class EmbeddedCluster: Sendable {
     /// Restarts the server: with a clean end for every session, or as after a crash.
     package func restart(immediate: Bool = false) async throws {
         await closeAdmin()
-        let mode = immediate ? "immediate" : "fast"
-        try await control("stop", ["stop", "-m", mode])
+        try await control("stop", ["stop", "-m", immediate ? "immediate" : "fast"])
         try await startServer()
+    }
+
+    /// Ends the server cleanly; its data stays, and `startServer` brings it back.
+    package func stopServer() async throws {
+        await closeAdmin()
+        try await control("stop", ["stop", "-m", "fast"])
     }
 
     /// Ends the server with SIGKILL, as the kernel does when memory runs out; `startServer` brings it back.
@@ -154,6 +159,7 @@ package final class EmbeddedCluster: Sendable {
             case (.standby(let primary), _): try await data.copyFromPrimary(primary.conninfo())
             case (.backup(let conninfo), _): try await data.takeBackup(conninfo)
             case (.copy(let backup), _): try await data.copyBackup(backup)
+            case (.twin(let other), _): try await data.copyStopped(other)
             case (.fresh, .temporary): try await data.copyFromCache(options.cacheDirectory)
             case (.fresh, .persistent): try await data.create()
             }

@@ -47,6 +47,11 @@ struct InitialData {
         try await detach()
     }
 
+    /// Copies the data of a cluster whose server ended cleanly.
+    func copyStopped(_ cluster: EmbeddedCluster) async throws(EmbeddedPostgresError) {
+        try await run(["cp", "-R", cluster.folder.data, folder.data])
+    }
+
     /// Takes away what would let the copy act for the server that it was: archive commands, standbys, who may connect.
     private func detach() async throws {
         try await run(

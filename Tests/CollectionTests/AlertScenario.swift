@@ -26,7 +26,7 @@ final class AlertScenario {
 
     init(cluster: EmbeddedCluster) async throws {
         self.cluster = cluster
-        database = try await TemplateBuilder(cluster: cluster).make(.migrated)
+        database = TestCluster.migratedDatabase
         admin = try await Self.connect(cluster, database)
         try await admin.execute(
             "update monitoring.settings set value = '30s' where name ~ '^collect\\.(fast|normal)_timeout$'")

@@ -11,9 +11,9 @@ import Testing
     @Test("every query runs on a primary and on its standby, or says why it cannot", .timeLimit(.minutes(5)))
     func everyQuery() async throws {
         let options = EmbeddedCluster.Options(settings: ["wal_level": "logical"])
-        try await TestCluster.withStandby(options) { primary in
-            let name = try await TemplateBuilder(cluster: primary).make(.migrated)
-            let admin = try await PostgresConnection.connect(primary.configuration(database: name))
+        try await TestCluster.withStandby(TestCluster.migrated(options)) { primary in
+            let admin = try await PostgresConnection.connect(
+                primary.configuration(database: TestCluster.migratedDatabase))
             try await admin.execute(
                 """
                 create extension if not exists pg_stat_statements;
@@ -69,8 +69,8 @@ import Testing
 
     @Test("a setting that was changed and reloaded is one row of the ledger, and one that waits for a restart says so")
     func settings() async throws {
-        try await TestCluster.withCluster { cluster in
-            let name = try await TemplateBuilder(cluster: cluster).make(.migrated)
+        try await TestCluster.withCluster(TestCluster.migrated()) { cluster in
+            let name = TestCluster.migratedDatabase
             let admin = try await PostgresConnection.connect(cluster.configuration(database: name))
             try await admin.execute(
                 "update monitoring.settings set value = '30s' where name = 'collect.normal_timeout'")

@@ -130,10 +130,10 @@ import Testing
 
     @Test("a stopped standby changes the health of its primary, and says why", .timeLimit(.minutes(5)))
     func stoppedStandby() async throws {
-        try await TestCluster.withStandby(EmbeddedCluster.Options(settings: ["autovacuum": "on"])) { primary in
-            _ = try await TemplateBuilder(cluster: primary).make(.migrated)
-        } _: { primary, standby in
-            let conninfo = primary.conninfo(database: "template_migrated")
+        try await TestCluster.withStandby(
+            TestCluster.migrated(EmbeddedCluster.Options(settings: ["autovacuum": "on"])), prepare: { _ in }
+        ) { primary, standby in
+            let conninfo = primary.conninfo(database: TestCluster.migratedDatabase)
             let admin = try await PostgresConnection.connect(
                 PostgresConfiguration(conninfo: conninfo, applicationName: "test"))
             let session = try await CollectionSession.open(

@@ -10,8 +10,8 @@ import Testing
 @Suite struct RestartTests {
     @Test("the service goes on after the database was restarted and after it was killed", .timeLimit(.minutes(2)))
     func restarts() async throws {
-        try await TestCluster.withCluster { cluster in
-            let conninfo = cluster.conninfo(database: try await TemplateBuilder(cluster: cluster).make(.migrated))
+        try await TestCluster.withCluster(TestCluster.migrated()) { cluster in
+            let conninfo = cluster.conninfo(database: TestCluster.migratedDatabase)
             let shutdown = GracefulShutdown()
             let service = CollectionService(
                 configuration: PostgresConfiguration(conninfo: conninfo, applicationName: "pgvigil collector"),

@@ -24,7 +24,8 @@ import Testing
 
     @Test("a dozen real conditions are alerted on, and are over when they are mended", .timeLimit(.minutes(5)))
     func conditions() async throws {
-        try await TestCluster.withCluster(.init(settings: Self.settings)) { primary in
+        let options = try await TestCluster.migrated(.init(settings: Self.settings))
+        try await TestCluster.withCluster(options) { primary in
             let scenario = try await AlertScenario(cluster: primary)
             try await TestCluster.withCluster(.init(origin: .standby(of: primary), settings: Self.settings)) {
                 standby in

@@ -12,9 +12,9 @@ import Testing
         _ settings: [String: String] = [:], extensionVersion: String? = nil,
         _ body: @escaping (Fixture) async throws -> Void
     ) async throws {
-        try await TestCluster.withCluster(EmbeddedCluster.Options(settings: settings)) { cluster in
-            let name = try await TemplateBuilder(cluster: cluster).make(.migrated)
-            let database = Database(name: name, cluster: cluster)
+        let options = try await TestCluster.migrated(EmbeddedCluster.Options(settings: settings))
+        try await TestCluster.withCluster(options) { cluster in
+            let database = Database(name: TestCluster.migratedDatabase, cluster: cluster)
             let admin = try await database.connect()
             let version = extensionVersion.map { "version '\($0)'" } ?? ""
             try await admin.execute(

@@ -20,9 +20,10 @@ struct Bench: Sendable {
 
     /// The same on a server that the body may restart, and that keeps what it committed.
     static func withCluster(_ body: @escaping @Sendable (Bench, EmbeddedCluster) async throws -> Void) async throws {
-        try await TestCluster.withCluster(.init(settings: ["synchronous_commit": "on"])) { cluster in
-            let name = try await TemplateBuilder(cluster: cluster).make(.migrated)
-            try await with(Database(name: name, cluster: cluster)) { try await body($0, cluster) }
+        let options = try await TestCluster.migrated(.init(settings: ["synchronous_commit": "on"]))
+        try await TestCluster.withCluster(options) { cluster in
+            let database = Database(name: TestCluster.migratedDatabase, cluster: cluster)
+            try await with(database) { try await body($0, cluster) }
         }
     }
 

@@ -55,13 +55,13 @@ import Testing
 
     @Test("row 33: a base backup is restored into a fresh server and its rows agree")
     func backup() async throws {
-        try await TestCluster.withCluster { cluster in
-            let server = ["PGVIGIL_DSN": cluster.conninfo()]
-            #expect(try await CommandLineProgram.run(["migrate", "up"], environment: server).ending == .exited(0))
+        try await TestCluster.withCluster(TestCluster.migrated()) { cluster in
+            let name = TestCluster.migratedDatabase
+            let server = ["PGVIGIL_DSN": cluster.conninfo(database: name)]
             let report = try await CommandLineProgram.run(["backup", "check"], environment: server)
             #expect(report.ending == .exited(0), "\(report.errors)")
             #expect(report.output.contains("rows agree"))
-            let admin = try await PostgresConnection.connect(cluster.configuration())
+            let admin = try await PostgresConnection.connect(cluster.configuration(database: name))
             let row = try await admin.query(
                 "select state, table_count > 60 and row_count > 1000 and backup_bytes > 0 from monitoring.backup_checks"
             ).single()
@@ -70,7 +70,7 @@ import Testing
             try await admin.execute("create role keeper login in role monitoring_service")
             await admin.close()
             let refused = try await CommandLineProgram.run(
-                ["backup", "check"], environment: ["PGVIGIL_DSN": cluster.conninfo(user: "keeper")])
+                ["backup", "check"], environment: ["PGVIGIL_DSN": cluster.conninfo(database: name, user: "keeper")])
             #expect(refused.ending == .exited(66))
             #expect(refused.errors.contains("alter role keeper replication"))
         }

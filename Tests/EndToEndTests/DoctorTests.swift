@@ -83,8 +83,8 @@ import Testing
 
     @Test func aQueryOnAStandbyThatHoldsBackVacuumIsEndedThere() async throws {
         let settings = ["hot_standby_feedback": "on", "wal_receiver_status_interval": "1s"]
-        try await TestCluster.withStandby(EmbeddedCluster.Options(settings: settings), prepare: { _ in }) {
-            primary, standby in
+        let options = try await TestCluster.migrated(EmbeddedCluster.Options(settings: settings))
+        try await TestCluster.withStandby(options, prepare: { _ in }) { primary, standby in
             try await Patient.with(primary, hasStatements: true) { patient in
                 let query = try await PostgresConnection.connect(standby.configuration())
                 _ = try await query.query("begin isolation level repeatable read")

@@ -28,19 +28,17 @@ final class Patient {
     static func with(
         _ settings: [String: String] = [:], _ body: @escaping (Patient) async throws -> Void
     ) async throws {
-        try await TestCluster.withCluster(EmbeddedCluster.Options(settings: settings)) { cluster in
+        let options = try await TestCluster.migrated(EmbeddedCluster.Options(settings: settings))
+        try await TestCluster.withCluster(options) { cluster in
             try await with(cluster, hasStatements: settings["shared_preload_libraries"] == nil, body)
         }
     }
 
-    /// Runs `body` with a migrated database in a cluster.
+    /// Runs `body` with the migrated database of a cluster.
     static func with(
         _ cluster: EmbeddedCluster, hasStatements: Bool, _ body: (Patient) async throws -> Void
     ) async throws {
-        try await cluster.createDatabase(database)
-        let report = try await CommandLineProgram.run(
-            ["migrate", "up", "--dsn", cluster.conninfo(database: database)])
-        guard report.ending == .exited(0) else { throw Problem(description: report.errors) }
+        try await TestCluster.nameMigrated(database, in: cluster)
         let admin = try await PostgresConnection.connect(cluster.configuration(database: database))
         if hasStatements { try await admin.execute("create extension if not exists pg_stat_statements") }
         let patient = Patient(cluster: cluster, admin: admin)

@@ -19,9 +19,9 @@ import Testing
         "a standby promoted in mid-run: jobs go on there, and what was half done is uncertain", .timeLimit(.minutes(5)))
     func promoted() async throws {
         try await TestCluster.withStandby(
+            TestCluster.migrated(),
             prepare: { primary in
-                try await primary.createDatabase("crash")
-                try await ServiceProcess.run(["migrate", "up", "--dsn", primary.conninfo(database: "crash")])
+                try await TestCluster.nameMigrated("crash", in: primary)
                 let stage = try await Stage.prepare("crash", of: primary)
                 try await stage.asSuperuser {
                     try await $0.execute("create procedure public.dawdle() language sql as 'select pg_sleep(600)'")

@@ -34,9 +34,8 @@ import Testing
     /// A private server that keeps every commit through a crash of its processes, with pgvigil installed.
     private static func withServer(_ body: @escaping (Stage) async throws -> Void) async throws {
         let options = EmbeddedCluster.Options(settings: ["synchronous_commit": "on"])
-        try await TestCluster.withCluster(options) { cluster in
-            try await cluster.createDatabase("crash")
-            try await ServiceProcess.run(["migrate", "up", "--dsn", cluster.conninfo(database: "crash")])
+        try await TestCluster.withCluster(TestCluster.migrated(options)) { cluster in
+            try await TestCluster.nameMigrated("crash", in: cluster)
             try await body(try await Stage.prepare("crash", of: cluster))
         }
     }

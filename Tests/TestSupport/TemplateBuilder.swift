@@ -4,6 +4,9 @@ import Postgres
 
 /// Makes the template databases of a cluster.
 struct TemplateBuilder {
+    /// The migrated one's name.
+    static let migrated = "template_migrated"
+
     let cluster: EmbeddedCluster
 
     /// Makes one and returns its name.
@@ -12,9 +15,10 @@ struct TemplateBuilder {
         case .empty:
             return "template0"
         case .migrated:
-            try await cluster.createDatabase("template_migrated")
-            try await migrate("template_migrated")
-            return "template_migrated"
+            try await cluster.createDatabase(Self.migrated)
+            let options = Migrator.Options(toolVersion: "test")
+            _ = try await Migrator(database: cluster.configuration(database: Self.migrated), options: options).up()
+            return Self.migrated
         case .migratedWithTAP:
             let migrated = try await SharedCluster.instance.template(.migrated)
             try await cluster.createDatabase("template_tap", template: migrated)
@@ -24,10 +28,5 @@ struct TemplateBuilder {
             await connection.close()
             return "template_tap"
         }
-    }
-
-    private func migrate(_ database: String) async throws {
-        let options = Migrator.Options(toolVersion: "test")
-        _ = try await Migrator(database: cluster.configuration(database: database), options: options).up()
     }
 }

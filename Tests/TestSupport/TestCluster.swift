@@ -28,6 +28,32 @@ package enum TestCluster {
         }
     }
 
+    /// The name of the migrated database that a cluster made by `migrated` has.
+    package static let migratedDatabase = TemplateBuilder.migrated
+
+    /// Options for a cluster that has a migrated database.
+    ///
+    /// It is a copy of one that is made once, since to migrate takes seconds and a copy a moment. The database is `migratedDatabase`, until `nameMigrated` gives it another name.
+    ///
+    /// - Throws: what making the first one threw, to every caller.
+    package static func migrated(
+        _ options: EmbeddedCluster.Options = EmbeddedCluster.Options()
+    ) async throws -> EmbeddedCluster.Options {
+        var options = options
+        options.origin = .twin(of: try await SharedCluster.instance.migrated())
+        return options
+    }
+
+    /// Gives the migrated database of a cluster made by `migrated` this name.
+    ///
+    /// - Throws: what the server said.
+    package static func nameMigrated(_ name: String, in cluster: EmbeddedCluster) async throws {
+        let admin = try await PostgresConnection.connect(cluster.configuration())
+        try await admin.execute(
+            "alter database \(TemplateBuilder.migrated) rename to \(PostgresConnection.quotedIdentifier(name))")
+        await admin.close()
+    }
+
     /// Whether PGVIGIL_KEEP asks to leave folders and databases behind.
     package static var keeps: Bool { ProcessEnvironment.variables()["PGVIGIL_KEEP"] == "1" }
 
@@ -90,12 +116,27 @@ actor SharedCluster {
     static let instance = SharedCluster()
 
     private var starting: Task<EmbeddedCluster, any Error>?
+    private var migrating: Task<EmbeddedCluster, any Error>?
     private var templates: [TestDatabase.Template: Task<String, any Error>] = [:]
 
     func cluster() async throws -> EmbeddedCluster {
         // Across the await only the task is shared, and it is set before the first suspension.
         let task = starting ?? Task { try await EmbeddedCluster.start(TestCluster.kept(EmbeddedCluster.Options())) }
         starting = task
+        return try await task.value
+    }
+
+    /// A stopped cluster with a migrated database, to be copied.
+    func migrated() async throws -> EmbeddedCluster {
+        let task =
+            migrating
+            ?? Task {
+                let cluster = try await EmbeddedCluster.start()
+                _ = try await TemplateBuilder(cluster: cluster).make(.migrated)
+                try await cluster.stopServer()
+                return cluster
+            }
+        migrating = task
         return try await task.value
     }
 

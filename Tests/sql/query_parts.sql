@@ -220,12 +220,21 @@ select throws_ok($$ select * from monitoring.query_range('crowd_1', '{}', now() 
     'the answer would have 15000 values, 60 steps of 250 groups, and may have 1000', 'the refusal says what would come of it');
 select lives_ok($$ select monitoring_internal.check_answer_size(1000) $$, 'a thousand of a thousand are not too many');
 
+select is((select joined.value || array(select extract(day from moment)::float8 from unnest(joined.bucket_at) as moment)
+    from monitoring_internal.join_buckets(first, ones, second, twos) as joined), answer::float8[], format('join_buckets: %s', said))
+from (values
+    ('{2026-01-01,2026-01-02}'::timestamptz[], '{1,1}'::float8[], '{2026-01-03}'::timestamptz[], '{2}'::float8[], '{1,1,2,1,2,3}', 'after'),
+    ('{2026-01-02}', '{1}', '{2026-01-01,2026-01-03}', '{2,2}', '{2,1,2,1,2,3}', 'around'),
+    ('{2026-01-01,2026-01-03}', '{1,1}', '{2026-01-02}', '{2}', '{1,2,1,1,2,3}', 'between'),
+    ('{2026-01-01}', '{1}', null, null, '{1,1}', 'alone')
+) as example (first, ones, second, twos, answer, said);
 -- Asking writes nothing: every function that takes part is read-only, and so are the questions themselves.
 select is_empty($$ select wanted.name, p.provolatile from unnest(array[
     'is_counter_like', 'check_counter', 'check_query_size', 'require_family', 'check_query_matchers', 'check_query_range',
     'check_group_by', 'fold_values', 'fold_ends', 'newest_values', 'query_instant_at', 'latest_values_at', 'fold_exact_quantiles',
     'fold_sketched_quantiles', 'fold_query', 'query_values', 'raw_since', 'raw_until', 'read_packed', 'read_rollups',
-    'read_sketched', 'query_series', 'query_groups', 'fold_steps', 'fold_reads', 'fold_direct', 'fold_direct_quantiles', 'direct_level',
+    'read_sketched', 'query_series', 'query_groups', 'fold_steps', 'fold_reads', 'fold_direct', 'fold_direct_quantiles', 'fold_direct_rows',
+    'fold_direct_groups', 'units_are_single', 'direct_level',
     'plan_reads', 'value_of_rank', 'query_lines_at', 'fill_query']) as wanted (name)
     left join pg_proc as p on p.proname = wanted.name and p.pronamespace = 'monitoring_internal'::regnamespace
     where p.provolatile is null or p.provolatile = 'v' $$, 'what takes part in a query is there and read-only');

@@ -66,7 +66,8 @@ begin
             'select count(*) from monitoring.%s where host_id = ''h%%s'' and "time" >= %L', v_word, p_until - interval '1 day'));
     end loop;
     call bench.ask('store', 'hourly_performance_stats of a system that has none, 1 d', p_repeat, p_most, format(
-        'select count(*) from monitoring.hourly_performance_stats where system_id = ''s%%s'' and hour >= %L', p_until - interval '1 day'));
+        'select count(*) from monitoring.hourly_performance_stats where system_id = md5(''%%s'')::uuid and hour >= %L',
+        p_until - interval '1 day'));
 end
 $$;
 -- A question to query_range beside the same one to a plain table of the samples: named, grouped, in order.
@@ -82,11 +83,16 @@ begin
         'select count(value), min(labels ->> ''asset_id''), %%s from (select * from monitoring.query_range(''bench_latency'', %L, %L, %L, %L, %L, %L, ''none'')) as answer',
         p_matched, p_from, p_until, '1 ' || p_unit, p_aggregate, p_group));
     call bench.ask('ratio', p_what || ': GROUP BY', 2, 1, format(
-        'select count(value), min(labels ->> ''asset_id''), %%s from (select %s as labels, date_trunc(%L, sampled_at, ''UTC'') as bucket_at, %s as value
-            from bench.plain inner join monitoring.series using (series_id)
-            where labels @> any (array[%s]) and sampled_at >= %L and sampled_at < %L
-            group by 1, 2 order by 1, 2) as answer',
-        v_labels, p_unit, case p_aggregate when 'p95' then 'percentile_cont(0.95) within group (order by value)' else p_aggregate || '(value)' end,
+        'select count(value), min(labels ->> ''asset_id''), %%s from (select %s as labels, bucket_at, value
+            from (select %s as series_id, date_trunc(%L, sampled_at, ''UTC'') as bucket_at, %s as value
+                from bench.plain
+                where series_id = any (array(select series_id from monitoring.series where labels @> any (array[%s])))
+                    and sampled_at >= %L and sampled_at < %L
+                group by 1, 2) as bucket
+            left join monitoring.series using (series_id)
+            order by 1, 2) as answer',
+        v_labels, case when p_group is null then 'series_id' else '0' end, p_unit,
+        case p_aggregate when 'p95' then 'percentile_cont(0.95) within group (order by value)' else p_aggregate || '(value)' end,
         v_matched, p_from, p_until));
 end
 $$;

@@ -1,10 +1,27 @@
--- queries/direct.sql: rows of rollups that are a whole bucket of a query, taken as they are.
--- Owns direct_level, fold_direct, fold_direct_quantiles. Writes nothing.
+-- queries/direct.sql: rows of rollups whose buckets are those of a query.
+-- Owns units_are_single, direct_level, fold_direct, fold_direct_rows, fold_direct_groups, fold_direct_quantiles.
+-- Writes nothing.
 -- Concurrency: reads of one snapshot.
 
--- The level whose buckets are the step's, where each unit is one series: then a row is all that its bucket has, since
--- ranges are divided between levels and samples by whole buckets. Null where there is none, and for what counters grew
--- by, since a step from one bucket to the next is in neither.
+-- Whether each unit is one series.
+create or replace function monitoring_internal.units_are_single(p_series integer[], p_units integer[])
+returns boolean
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return not exists (
+        select from unnest(p_units, p_series) as reading (unit_no, series_id)
+        group by reading.unit_no having min(reading.series_id) <> max(reading.series_id));
+end;
+$$;
+
+comment on function monitoring_internal.units_are_single(integer[], integer[]) is
+    'Whether what is read of each unit is of one series.';
+
+-- The level whose buckets are the step's: its rows are all that their buckets have, since ranges are divided between
+-- levels and samples by whole buckets. Null where there is none; for what counters grew by, since a step from one
+-- bucket to the next is in neither; and where several series are to be put together by more than sums and extremes.
 create or replace function monitoring_internal.direct_level(
     p_aggregate text, p_stride interval, p_series integer[], p_units integer[], p_sources text[])
 returns text
@@ -17,20 +34,46 @@ begin
         from monitoring_internal.rollup_levels as level
         where level.width = p_stride and level.resolution = any (p_sources)
             and p_aggregate not in ('rate', 'increase')
-            and not exists (
-                select from unnest(p_units, p_series) as reading (unit_no, series_id)
-                group by reading.unit_no having min(reading.series_id) <> max(reading.series_id)));
+            and (p_aggregate not in ('first', 'last', 'quantile')
+                or monitoring_internal.units_are_single(p_series, p_units)));
 end;
 $$;
 
 comment on function monitoring_internal.direct_level(text, interval, integer[], integer[], text[]) is
-    'The level whose rows are each a bucket of a query by itself; null where samples or rows are to be put together.';
+    'The level whose buckets are those of a query, and which can be folded apart from the rest; else null.';
 
--- The buckets of a level, as they are. The statement is made for one level and values that are constants of its plan,
--- so that no other table, partition or aggregate is in it.
+-- The buckets of a level: as they are where each unit is one series, else those of its series together. The statement
+-- is made for one level and values that are constants of its plan, so that no other table or partition is in it.
 create or replace function monitoring_internal.fold_direct(
     p_level text, p_aggregate text, p_quantile double precision, p_series integer[], p_units integer[],
     p_sources text[], p_from timestamptz[], p_until timestamptz[])
+returns table (unit_no integer, bucket_at timestamptz[], value double precision[])
+language plpgsql stable parallel restricted
+rows 1000
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if p_aggregate = 'quantile' then
+        return query select * from monitoring_internal.fold_direct_quantiles(
+            p_level, p_quantile, p_series, p_units, p_sources, p_from, p_until);
+    elsif monitoring_internal.units_are_single(p_series, p_units) then
+        return query select * from monitoring_internal.fold_direct_rows(
+            p_level, p_aggregate, p_series, p_units, p_sources, p_from, p_until);
+    else
+        return query select * from monitoring_internal.fold_direct_groups(
+            p_level, p_aggregate, p_series, p_units, p_sources, p_from, p_until);
+    end if;
+end;
+$$;
+
+comment on function monitoring_internal.fold_direct(
+    text, text, double precision, integer[], integer[], text[], timestamptz[], timestamptz[]) is
+    'What each unit comes to in each bucket of a level, where its buckets are those that are asked for.';
+
+-- Rows as they are.
+create or replace function monitoring_internal.fold_direct_rows(
+    p_level text, p_aggregate text, p_series integer[], p_units integer[], p_sources text[], p_from timestamptz[],
+    p_until timestamptz[])
 returns table (unit_no integer, bucket_at timestamptz[], value double precision[])
 language plpgsql stable parallel restricted
 rows 1000
@@ -42,15 +85,11 @@ declare
     v_table constant text := 'rollups_' || p_level;
     v_span record;
 begin
-    if p_aggregate = 'quantile' then
-        return query select * from monitoring_internal.fold_direct_quantiles(
-            p_level, p_quantile, p_series, p_units, p_sources, p_from, p_until);
-        return;
-    end if;
     select min(reading.from_at) as from_at, max(reading.until_at) as until_at into v_span
     from unnest(p_sources, p_from, p_until) as reading (source, from_at, until_at)
     where reading.source = p_level;
-    return query execute format($statement$
+    -- A loop over units, of which each is one row.
+    for unit_no, bucket_at, value in execute format($statement$
         select folded.unit_no, array_agg(folded.bucket_at), array_agg(folded.value)
         from (
             select reading.unit_no, rolled.bucket_at, case $9
@@ -67,15 +106,66 @@ begin
         ) as folded
         group by folded.unit_no
         $statement$, v_table)
-    using p_series, p_units, p_sources, p_from, p_until, p_level, v_span.from_at, v_span.until_at, p_aggregate;
+    using p_series, p_units, p_sources, p_from, p_until, p_level, v_span.from_at, v_span.until_at, p_aggregate
+    loop
+        return next;
+    end loop;
 end;
 $$;
 
-comment on function monitoring_internal.fold_direct(
-    text, text, double precision, integer[], integer[], text[], timestamptz[], timestamptz[]) is
-    'What each unit comes to in each bucket of a level, where its rows are the buckets.';
+comment on function monitoring_internal.fold_direct_rows(
+    text, text, integer[], integer[], text[], timestamptz[], timestamptz[]) is
+    'What each series comes to in each bucket of a level: its rows.';
 
--- The same for a quantile: entries of a sketch are in the order of their values, so that a running sum finds the place.
+-- Rows of several series put together.
+create or replace function monitoring_internal.fold_direct_groups(
+    p_level text, p_aggregate text, p_series integer[], p_units integer[], p_sources text[], p_from timestamptz[],
+    p_until timestamptz[])
+returns table (unit_no integer, bucket_at timestamptz[], value double precision[])
+language plpgsql stable parallel restricted
+rows 1000
+set search_path = pg_catalog, pg_temp
+set jit = off
+set work_mem = '64MB'
+as $$
+declare
+    v_table constant text := 'rollups_' || p_level;
+    v_span record;
+begin
+    select min(reading.from_at) as from_at, max(reading.until_at) as until_at into v_span
+    from unnest(p_sources, p_from, p_until) as reading (source, from_at, until_at)
+    where reading.source = p_level;
+    -- A loop over units, of which each is one row.
+    for unit_no, bucket_at, value in execute format($statement$
+        select folded.unit_no, array_agg(folded.bucket_at), array_agg(monitoring_internal.folded_value(
+            $9, folded.samples, folded.total, folded.squares, folded.least, folded.most))
+        from (
+            select reading.unit_no, rolled.bucket_at, sum(rolled.sample_count::double precision) as samples,
+                sum(rolled.value_sum) as total,
+                sum(case $9 when 'stddev' then rolled.value_sum_squares end) as squares,
+                min(rolled.value_min) as least, max(rolled.value_max) as most
+            from unnest($1, $2, $3, $4, $5) as reading (series_id, unit_no, source, from_at, until_at)
+            inner join monitoring.%I as rolled on rolled.series_id = reading.series_id
+                and rolled.bucket_at >= reading.from_at and rolled.bucket_at < reading.until_at
+            where reading.source = $6 and rolled.bucket_at >= $7 and rolled.bucket_at < $8
+            group by 1, 2
+            order by 1, 2
+        ) as folded
+        group by folded.unit_no
+        $statement$, v_table)
+    using p_series, p_units, p_sources, p_from, p_until, p_level, v_span.from_at, v_span.until_at, p_aggregate
+    loop
+        return next;
+    end loop;
+end;
+$$;
+
+comment on function monitoring_internal.fold_direct_groups(
+    text, text, integer[], integer[], text[], timestamptz[], timestamptz[]) is
+    'What each group of series comes to in each bucket of a level: its rows put together.';
+
+-- Rows as they are, for a quantile: entries of a sketch are in the order of their values, so that a running sum finds
+-- the place.
 create or replace function monitoring_internal.fold_direct_quantiles(
     p_level text, p_quantile double precision, p_series integer[], p_units integer[], p_sources text[],
     p_from timestamptz[], p_until timestamptz[])

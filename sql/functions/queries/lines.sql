@@ -1,6 +1,42 @@
 -- queries/lines.sql: a line a group, from what is read of its series to the last bucket of its grid.
--- Owns fold_query, fold_reads, plan_reads, query_values, fill_query. Writes nothing.
+-- Owns join_buckets, fold_query, fold_reads, plan_reads, query_values, fill_query. Writes nothing.
 -- Concurrency: reads of one snapshot.
+
+-- Buckets in order from two lists of them that have none in common. Mostly the second is the newest ones, or the first
+-- and the last of a range: then nothing is sorted.
+create or replace function monitoring_internal.join_buckets(
+    p_at timestamptz[], p_values double precision[], p_more_at timestamptz[], p_more_values double precision[],
+    out bucket_at timestamptz[], out value double precision[])
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_before integer;
+begin
+    if p_at is null or p_more_at is null then
+        bucket_at := coalesce(p_at, p_more_at);
+        value := coalesce(p_values, p_more_values);
+        return;
+    end if;
+    v_before := (select count(*) from unnest(p_more_at) as more (at) where more.at < p_at[1]);
+    if p_more_at[v_before + 1] <= p_at[cardinality(p_at)] then
+        select array_agg(point.at order by point.at), array_agg(point.value order by point.at)
+        into join_buckets.bucket_at, join_buckets.value
+        from (
+            select * from unnest(p_at, p_values) as point (at, value)
+            union all
+            select * from unnest(p_more_at, p_more_values) as point (at, value)
+        ) as point;
+    else
+        bucket_at := p_more_at[:v_before] || p_at || p_more_at[v_before + 1:];
+        value := p_more_values[:v_before] || p_values || p_more_values[v_before + 1:];
+    end if;
+end;
+$$;
+
+comment on function monitoring_internal.join_buckets(
+    timestamptz[], double precision[], timestamptz[], double precision[]) is
+    'Two lists of buckets with their values put together in order.';
 
 -- What each unit comes to in each bucket, by the aggregate that is asked for: a row a unit, its buckets in order.
 create or replace function monitoring_internal.fold_query(
@@ -72,20 +108,14 @@ begin
         return;
     end if;
     return query
-    select point.unit_no, array_agg(point.bucket_at), array_agg(point.value)
-    from (
-        select part.unit_no, unnest(part.bucket_at) as bucket_at, unnest(part.value) as value
-        from (
-            select * from monitoring_internal.fold_direct(
-                v_direct, p_aggregate, p_quantile, p_series, p_units, p_sources, p_from, p_until)
-            union all
-            select * from monitoring_internal.fold_query(
-                p_aggregate, p_quantile, p_start_at, v_rest.series_ids, v_rest.unit_nos, v_rest.sources,
-                v_rest.from_at, v_rest.until_at, p_stride, p_origin, p_starts)
-        ) as part
-        order by 1, 2
-    ) as point
-    group by point.unit_no;
+    select coalesce(direct.unit_no, folded.unit_no), joined.bucket_at, joined.value
+    from monitoring_internal.fold_direct(
+        v_direct, p_aggregate, p_quantile, p_series, p_units, p_sources, p_from, p_until) as direct
+    full join monitoring_internal.fold_query(
+        p_aggregate, p_quantile, p_start_at, v_rest.series_ids, v_rest.unit_nos, v_rest.sources, v_rest.from_at,
+        v_rest.until_at, p_stride, p_origin, p_starts) as folded on folded.unit_no = direct.unit_no
+    cross join lateral monitoring_internal.join_buckets(
+        direct.bucket_at, direct.value, folded.bucket_at, folded.value) as joined;
 end;
 $$;
 

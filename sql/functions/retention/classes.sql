@@ -44,28 +44,32 @@ comment on function monitoring_internal.class_retentions() is
 
 -- How long a partition of a table stays: where classes share the table, as long as that of them which keeps longest
 -- and has a metric; else as its policy says. What is said of samples goes by rows with them: its partitions stay until
--- the samples are surely gone.
+-- the samples are surely gone. Asked of every table several times a minute: few of them are looked at twice.
 create or replace function monitoring_internal.partition_retention(p_table text)
 returns interval
-language sql stable parallel safe
+language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(
-        (
-            select max(kept.retention)
-                + case p_table when 'monitoring.sample_details' then interval '2 days' else interval '0' end
-            from monitoring_internal.retention_forms() as form
-            inner join monitoring_internal.class_retentions() as kept on kept.resolution = form.resolution
-            where form.table_name
-                = case policy.table_name when 'monitoring.time_vectors' then 'monitoring.sample_blocks'
-                    else policy.table_name end
-                and exists (
-                    select 1 from monitoring.metric_families as family
-                    where family.retention_class = kept.retention_class)
-        ),
-        policy.retention)
-    from monitoring.partition_policies as policy
-    where policy.table_name = p_table;
+declare
+    v_resolution constant text := (
+        select form.resolution from monitoring_internal.retention_forms() as form
+        where form.table_name = case p_table
+            when 'monitoring.time_vectors' then 'monitoring.sample_blocks' else p_table end);
+    v_retention interval;
+begin
+    if v_resolution is not null then
+        select max(kept.retention) + case p_table when 'monitoring.sample_details' then interval '2 days' else '0' end
+        into v_retention
+        from monitoring_internal.class_retentions() as kept
+        where kept.resolution = v_resolution
+            and exists (
+                select 1 from monitoring.metric_families as family
+                where family.retention_class = kept.retention_class)
+            and exists (select 1 from monitoring.partition_policies as policy where policy.table_name = p_table);
+    end if;
+    return coalesce(v_retention, (
+        select policy.retention from monitoring.partition_policies as policy where policy.table_name = p_table));
+end;
 $$;
 
 comment on function monitoring_internal.partition_retention(text) is

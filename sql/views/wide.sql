@@ -126,9 +126,11 @@ comment on view monitoring_internal.platform_contents is
     'Figures of content items, of the tenants that the reader sees. For platform_metrics; granted to nobody.';
 
 create or replace view monitoring.platform_metrics with (security_barrier = true) as
-select * from monitoring_internal.platform_samples
+select * from monitoring_internal.platform_samples as row
+where row.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
 union all
-select * from monitoring_internal.platform_contents;
+select * from monitoring_internal.platform_contents as row
+where row.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]);
 
 comment on view monitoring.platform_metrics is
     'Figures of platforms and of their content items, one row each, insertable.';

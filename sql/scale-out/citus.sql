@@ -21,5 +21,6 @@ select create_distributed_table('monitoring.samples'::regclass, 'series_id'::tex
 select create_distributed_table(large.name::regclass, 'series_id', colocate_with => 'monitoring.samples'::text)
 from unnest(array[
     'monitoring.late_samples', 'monitoring.appended_samples', 'monitoring.sample_blocks', 'monitoring.sample_details',
-    'monitoring.rollups_1m', 'monitoring.rollups_5m', 'monitoring.rollups_1h', 'monitoring.rollups_1d']) with ordinality as large (name, place)
+    'monitoring.rollups_1m', 'monitoring.rollups_5m', 'monitoring.rollups_1h', 'monitoring.rollups_1d'])
+    with ordinality as large (name, place)
 order by large.place;

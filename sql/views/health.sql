@@ -121,23 +121,34 @@ with recent as (
     where sample.sampled_at > now() - interval '15 minutes'
         and series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
     group by series.tenant_id, series.metric_family_id
-), gone as (
-    select series.tenant_id, series.metric_family_id, max(newest.sampled_at) as last_updated
+), silent as (
+    select series.series_id, series.tenant_id, series.metric_family_id
     from monitoring.series as series
     inner join monitoring.metric_families as family
         on family.metric_family_id = series.metric_family_id and family.kind in ('gauge', 'unknown')
-    cross join lateral (
-        select sample.sampled_at
-        from monitoring_internal.raw_points as sample
-        where sample.series_id = series.series_id and sample.sampled_at > now() - interval '1 day'
-        order by sample.sampled_at desc
-        limit 1
-    ) as newest
     where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
         and not exists (
             select 1 from recent
             where recent.tenant_id = series.tenant_id and recent.metric_family_id = series.metric_family_id)
-    group by series.tenant_id, series.metric_family_id
+), gone as (
+    select seen.tenant_id, seen.metric_family_id, max(seen.sampled_at) as last_updated
+    from (
+        select silent.tenant_id, silent.metric_family_id, newest.sampled_at
+        from silent
+        cross join lateral (
+            select sample.sampled_at
+            from monitoring.samples as sample
+            where sample.series_id = silent.series_id and sample.sampled_at > now() - interval '1 day'
+            order by sample.sampled_at desc
+            limit 1
+        ) as newest
+        union all
+        select silent.tenant_id, silent.metric_family_id, point.sampled_at
+        from silent
+        inner join monitoring_internal.appended_points as point on point.series_id = silent.series_id
+        where point.sampled_at > now() - interval '1 day'
+    ) as seen
+    group by seen.tenant_id, seen.metric_family_id
 ), shown as (
     select * from recent
     union all

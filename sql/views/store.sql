@@ -2,19 +2,30 @@
 -- Samples have no row policy of their own: the views with the owner's rights ask for the tenant of the series, and
 -- are barriers, so that no condition of the reader's runs on rows before that.
 
-create or replace view monitoring_internal.sample_points as
+create or replace view monitoring_internal.keyed_sample_points as
 select sample.series_id, sample.sampled_at, sample.value, date_trunc('day', sample.sampled_at, 'UTC') as period_at
 from monitoring.samples as sample
 where sample.sampled_at >= (select state.packed_until from monitoring_internal.packing_state as state)
-union all
-select appended.series_id, appended.sampled_at, appended.value, date_trunc('day', appended.sampled_at, 'UTC')
-from monitoring_internal.appended_points as appended
 union all
 select point.series_id, point.sampled_at, point.value, point.period_at
 from monitoring_internal.block_points as point
 union all
 select late.series_id, late.sampled_at, late.value, date_trunc('day', late.sampled_at, 'UTC')
 from monitoring.late_samples as late;
+
+comment on view monitoring_internal.keyed_sample_points is
+    'Every stored sample by its series, but those of append mode, without regard to tenants. Granted to nobody.';
+comment on column monitoring_internal.keyed_sample_points.series_id is 'The series, of monitoring.series.';
+comment on column monitoring_internal.keyed_sample_points.sampled_at is 'When it was measured.';
+comment on column monitoring_internal.keyed_sample_points.value is 'The value.';
+comment on column monitoring_internal.keyed_sample_points.period_at is 'Start of its day (UTC).';
+
+create or replace view monitoring_internal.sample_points as
+select keyed.series_id, keyed.sampled_at, keyed.value, keyed.period_at
+from monitoring_internal.keyed_sample_points as keyed
+union all
+select appended.series_id, appended.sampled_at, appended.value, date_trunc('day', appended.sampled_at, 'UTC')
+from monitoring_internal.appended_points as appended;
 
 comment on view monitoring_internal.sample_points is
     'Every stored sample by its series, without regard to tenants. For functions of the owner; granted to nobody.';
@@ -37,11 +48,19 @@ inner join monitoring.metric_families as family on family.metric_family_id = ser
 -- Series by series: a join could not look into blocks so, and the empty part keeps the planner from making it one.
 cross join lateral (
     select point.sampled_at, point.value, point.period_at
-    from monitoring_internal.sample_points as point
+    from monitoring_internal.keyed_sample_points as point
     where point.series_id = series.series_id
     union all
     select null, null, null where false
 ) as sample
+where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
+union all
+-- Append mode has no look-up by series: all of the time asked for at once.
+select series.tenant_id, family.name, family.kind, series.labels, point.sampled_at, point.value,
+    date_trunc('day', point.sampled_at, 'UTC')
+from monitoring_internal.appended_points as point
+inner join monitoring.series as series on series.series_id = point.series_id
+inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
 where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]);
 
 comment on view monitoring.metric_samples is
@@ -64,18 +83,28 @@ select
     family.metric_family_id,
     family.name as metric,
     series.labels,
-    case when older.sampled_at > recent.sampled_at or recent.sampled_at is null
-        then older.sampled_at else recent.sampled_at end as sampled_at,
-    case when older.sampled_at > recent.sampled_at or recent.sampled_at is null
-        then older.value else recent.value end as value,
+    newest.sampled_at,
+    newest.value,
     series.series_id,
     series.label_text,
     series.server
 from monitoring.series as series
 inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
+left join (
+    -- Of append mode, all series at once; how old it may be is asked below.
+    select distinct on (point.series_id) point.series_id, point.sampled_at, point.value
+    from monitoring_internal.appended_points as point
+    where point.sampled_at > now() - (
+            select greatest(monitoring_internal.setting_interval('store.stale_after'), max(known.stale_after))
+            from monitoring.metric_families as known)
+        and point.sampled_at <= now() + monitoring_internal.setting_interval('store.max_future')
+    order by point.series_id, point.sampled_at desc
+) as open on open.series_id = series.series_id
+    and open.sampled_at > now() - coalesce(
+        family.stale_after, (select monitoring_internal.setting_interval('store.stale_after')))
 left join lateral (
     select sample.sampled_at, sample.value
-    from monitoring_internal.raw_points as sample
+    from monitoring.samples as sample
     where sample.series_id = series.series_id
         and sample.sampled_at > now() - coalesce(
             family.stale_after, (select monitoring_internal.setting_interval('store.stale_after')))
@@ -120,8 +149,22 @@ left join lateral (
     order by newest.sampled_at desc
     limit 1
 ) as older on true
+cross join lateral (
+    select
+        case when open.sampled_at > known.sampled_at or known.sampled_at is null
+            then open.sampled_at else known.sampled_at end as sampled_at,
+        case when open.sampled_at > known.sampled_at or known.sampled_at is null
+            then open.value else known.value end as value
+    from (
+        select
+            case when older.sampled_at > recent.sampled_at or recent.sampled_at is null
+                then older.sampled_at else recent.sampled_at end as sampled_at,
+            case when older.sampled_at > recent.sampled_at or recent.sampled_at is null
+                then older.value else recent.value end as value
+    ) as known
+) as newest
 where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
-    and (recent.sampled_at is not null or older.sampled_at is not null);
+    and newest.sampled_at is not null;
 
 comment on view monitoring.latest_samples is
     'The newest sample of each series that is not stale yet, of the tenants that the reader sees. '

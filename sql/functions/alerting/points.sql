@@ -10,7 +10,8 @@ returns table (rule_no integer, label_key uuid, until_at timestamptz, sampled_at
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
-declare v_is_raw constant boolean := monitoring_internal.raw_from() <= all (p_from);
+declare v_is_raw constant boolean := monitoring_internal.raw_from() <= all (p_from)
+    and monitoring_internal.appended_since() > all (p_until);
 begin return query
     with wanted as materialized (
         select rule.rule_no, rule.aggregate, rule.group_by is not null as is_grouped, rule.group_aggregate,
@@ -23,14 +24,16 @@ begin return query
     scanned as (
         select shared.series_id, shared.from_at, shared.until_at, point.*
         from (select distinct wanted.series_id, wanted.from_at, wanted.until_at from wanted) as shared
+        left join monitoring_internal.appended_windows(monitoring_internal.bound_series(p_rules),
+            (select min(span.at) from unnest(p_from) as span (at)),
+            (select max(span.at) from unnest(p_until) as span (at))) as tail on tail.series_id = shared.series_id
         cross join lateral (
             select sample.sampled_at, sample.value, lag(sample.value) over earlier as previous,
                 extract(epoch from sample.sampled_at - lag(sample.sampled_at) over earlier)::double precision as seconds
-            from monitoring_internal.window_points(
-                shared.series_id, shared.from_at, shared.until_at, v_is_raw) as sample
+            from monitoring_internal.known_window_points(shared.series_id, shared.from_at,
+                shared.until_at, v_is_raw, tail.times, tail.point_values) as sample
             window earlier as (order by sample.sampled_at)) as point
-    ),
-    point as (
+    ), point as (
         select wanted.rule_no, wanted.label_key, wanted.until_at, wanted.is_grouped, wanted.group_aggregate,
             wanted.series_id, scanned.sampled_at,
             case wanted.aggregate
@@ -48,13 +51,11 @@ begin return query
         select point.rule_no, point.label_key, point.until_at, point.group_aggregate, point.series_id,
             floor(extract(epoch from point.until_at - point.sampled_at) / 60) as number,
             max(point.sampled_at) as sampled_at, avg(point.value) as value
-        from point
-        where point.is_grouped and point.value is not null
+        from point where point.is_grouped and point.value is not null
         group by 1, 2, 3, 4, 5, 6
     )
     select point.rule_no, point.label_key, point.until_at, point.sampled_at, point.value
-    from point
-    where not point.is_grouped and point.value is not null
+    from point where not point.is_grouped and point.value is not null
     union all
     select minute.rule_no, minute.label_key, minute.until_at, max(minute.sampled_at), case minute.group_aggregate
         when 'avg' then avg(minute.value) when 'min' then min(minute.value) when 'max' then max(minute.value)

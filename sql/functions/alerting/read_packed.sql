@@ -1,9 +1,21 @@
--- alerting/read_packed.sql: what rules read of days that are packed, or about to be: for replays and late passes.
--- Owns fold_packed_series, fold_packed_steps: read_threshold.sql's own words over another source; a test compares.
+-- alerting/read_packed.sql: what rules read of days that are packed, or about to be, or of append mode.
+-- Owns bound_series, fold_packed_series, fold_packed_steps: read_threshold.sql's own words over another source.
 -- Writes nothing. Concurrency: any number of callers; reads one snapshot.
 
--- fold_rule_series where windows begin before raw_from(). Apart from it, since its plan costs the many series of a live
--- evaluation a tenth more, even where it finds no block to look at.
+-- The series that some rules look at.
+create or replace function monitoring_internal.bound_series(p_rules integer[])
+returns integer[]
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(array_agg(distinct binding.series_id), '{}')
+    from monitoring.alert_bindings as binding where binding.rule_no = any (p_rules);
+$$;
+
+comment on function monitoring_internal.bound_series(integer[]) is 'Series of the bindings of some rules.';
+
+-- fold_rule_series where windows begin before raw_from(), or have samples of append mode. Apart from it, since its plan
+-- costs the many series of a live evaluation a tenth more, even where it finds no block to look at.
 create or replace function monitoring_internal.fold_packed_series(
     p_rules integer[], p_starts timestamptz[], p_end_at timestamptz)
 returns setof monitoring_internal.sample_fold
@@ -34,6 +46,8 @@ begin
             group by binding.series_id
             order by binding.series_id -- Neighbours share pages: so it takes half the time.
         ) as wanted
+        left join monitoring_internal.appended_windows(monitoring_internal.bound_series(p_rules), v_1, p_end_at)
+            as tail on tail.series_id = wanted.series_id
         cross join lateral (
             select array_agg(v) as points, max(at) as last_at, count(*) as n_1, avg(v) as mean_1, min(v) as least_1,
                 max(v) as most_1, sum(v) as total_1, stddev_pop(v) as deviation_1,
@@ -46,9 +60,8 @@ begin
             from (
                 select point.value as v, point.sampled_at as at, point.sampled_at > v_2 as is_2,
                     point.sampled_at > v_3 as is_3
-                from monitoring_internal.read_points(
-                    array[wanted.series_id], greatest(wanted.from_at, v_1), p_end_at + interval '1 us') as point
-                where point.sampled_at > wanted.from_at and point.sampled_at > v_1
+                from monitoring_internal.joined_points(wanted.series_id, greatest(wanted.from_at, v_1), p_end_at,
+                    tail.times, tail.point_values) as point
                 order by point.sampled_at) as sample
         ) as read
         left join monitoring_internal.fold_packed_steps(p_rules, p_starts, p_end_at) as step
@@ -93,6 +106,8 @@ begin
             group by binding.series_id
             order by binding.series_id
         ) as wanted
+        left join monitoring_internal.appended_windows(monitoring_internal.bound_series(p_rules), v_from, p_end_at)
+            as tail on tail.series_id = wanted.series_id
         cross join lateral (
             select array[
                     coalesce(sum(step) filter (where at > v_1 and before_at > v_1 - distance), 0),
@@ -110,10 +125,9 @@ begin
                     -- What is less than before began anew, from zero.
                     point.value - case when point.value >= lag(point.value) over in_order
                         then lag(point.value) over in_order else 0 end as step
-                from monitoring_internal.read_points(
-                    array[wanted.series_id], greatest(wanted.from_at - wanted.distance, v_from),
-                    p_end_at + interval '1 us') as point
-                where point.sampled_at > wanted.from_at - wanted.distance and point.sampled_at > v_from
+                from monitoring_internal.joined_points(wanted.series_id,
+                    greatest(wanted.from_at - wanted.distance, v_from), p_end_at,
+                    tail.times, tail.point_values) as point
                 window in_order as (order by point.sampled_at)) as walk
         ) as walked;
 end;

@@ -23,21 +23,23 @@ begin
         known as materialized (
             select rule.rule_no, series.tenant_id, grouped.labels, max(latest.sampled_at) as last_at
             from rule
-            inner join monitoring.alert_bindings as binding
-                on binding.rule_no = rule.rule_no and binding.operand = 0
+            inner join monitoring.alert_bindings as binding on binding.rule_no = rule.rule_no and binding.operand = 0
             inner join monitoring.series as series on series.series_id = binding.series_id
-            cross join lateral (
-                select monitoring_internal.alert_group_labels(series.labels, rule.group_by) as labels) as grouped
+            left join monitoring_internal.appended_windows(
+                monitoring_internal.bound_series(p_rules), '-infinity', p_now) as tail
+                on tail.series_id = binding.series_id
+            cross join lateral monitoring_internal.alert_group_labels(series.labels, rule.group_by) as grouped (labels)
             left join lateral (
-                select sample.sampled_at
-                from monitoring_internal.raw_points as sample
+                select sample.sampled_at from monitoring.samples as sample
                 where sample.series_id = binding.series_id
                     and sample.sampled_at > rule.end_at - rule.lookback and sample.sampled_at <= rule.end_at
                 order by sample.sampled_at desc limit 1) as recent on true
             cross join lateral ( -- In blocks, where samples does not show it any more, or not alone.
-                select case when recent.sampled_at >= v_raw_from then recent.sampled_at
-                    else monitoring_internal.newest_sample_time(
-                        binding.series_id, rule.end_at - rule.lookback, rule.end_at) end as sampled_at) as latest
+                select coalesce((select max(item.at) from unnest(tail.times) as item (at)
+                        where item.at > rule.end_at - rule.lookback and item.at <= rule.end_at),
+                    case when recent.sampled_at >= v_raw_from then recent.sampled_at end,
+                    monitoring_internal.newest_sample_time(
+                        binding.series_id, rule.end_at - rule.lookback, rule.end_at)) as sampled_at) as latest
             where latest.sampled_at is not null
             group by rule.rule_no, series.tenant_id, grouped.labels
         ),
@@ -49,14 +51,11 @@ begin
             -- A tenant's own rule expects what its matchers say.
             select rule.rule_no, rule.tenant_id, coalesce(jsonb_object_agg(matcher.key, matcher.value) filter (
                 where jsonb_typeof(matcher.value) = 'string' and matcher.value <> '""'), '{}')
-            from rule
-            left join lateral jsonb_each(rule.matchers) as matcher on true
+            from rule left join lateral jsonb_each(rule.matchers) as matcher on true
             where rule.tenant_id is not null and not rule.condition_definition ? 'expected'
             group by rule.rule_no, rule.tenant_id
         )
-        select known.* from known
-        union all
-        select wanted.*, null from wanted
+        select known.* from known union all select wanted.*, null from wanted
         where not exists (
             select 1 from known
             where known.rule_no = wanted.rule_no and known.tenant_id = wanted.tenant_id

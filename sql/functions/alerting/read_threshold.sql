@@ -41,7 +41,7 @@ declare
     v_2 constant timestamptz := coalesce(p_starts[2], 'infinity');
     v_3 constant timestamptz := coalesce(p_starts[3], 'infinity');
 begin
-    if v_1 < monitoring_internal.raw_from() then
+    if v_1 < monitoring_internal.raw_from() or p_end_at >= monitoring_internal.appended_since() then
         return query select * from monitoring_internal.fold_packed_series(p_rules, p_starts, p_end_at);
         return;
     end if;
@@ -110,7 +110,7 @@ begin
     where level.rule_no = any (p_rules) and level.is_stepwise;
     if v_stepwise is null then
         return;
-    elsif v_from < monitoring_internal.raw_from() then
+    elsif v_from < monitoring_internal.raw_from() or p_end_at >= monitoring_internal.appended_since() then
         return query select * from monitoring_internal.fold_packed_steps(p_rules, p_starts, p_end_at);
         return;
     end if;

@@ -122,9 +122,10 @@ as $$
         coalesce(point.newest_at > p_now - limits.stale_after, false),
         point.newest_at is not null or exists (
             select 1
-            from monitoring_internal.raw_points as sample -- Packed are days that ended a day ago or earlier.
+            from monitoring.samples as sample -- Packed are days that ended a day ago or earlier.
             where sample.series_id = series.series_id and sample.sampled_at > p_now - interval '1 day'
                 and sample.sampled_at <= p_now)
+            or p_now - interval '1 day' < any (tail.times)
     from (
         select distinct input.metric, input.aggregate, input.span, input.matchers
         from monitoring_internal.health_rule_inputs as input
@@ -132,6 +133,14 @@ as $$
     inner join monitoring.metric_families as family on family.name = reading.metric
     inner join monitoring.series as series
         on series.metric_family_id = family.metric_family_id and series.labels @> reading.matchers
+    left join monitoring_internal.appended_windows(array(
+            select member.series_id from monitoring_internal.health_rule_inputs as input
+            inner join monitoring.metric_families as named on named.name = input.metric
+            inner join monitoring.series as member on member.metric_family_id = named.metric_family_id
+                and member.labels @> input.matchers),
+        p_now - greatest(interval '1 day', (
+            select max(given.span) from monitoring_internal.health_rule_inputs as given)), p_now) as tail
+        on tail.series_id = series.series_id
     cross join lateral (
         select coalesce(family.stale_after, monitoring_internal.setting_interval('store.stale_after')) as stale_after
     ) as limits
@@ -147,12 +156,9 @@ as $$
         from (
             select sample.sampled_at, sample.value,
                 lag(sample.value) over (order by sample.sampled_at) as before
-            from monitoring_internal.read_points(
-                array[series.series_id],
-                p_now - case reading.aggregate when 'last' then limits.stale_after else reading.span end,
-                p_now + interval '1 us') as sample
-            where sample.sampled_at
-                > p_now - case reading.aggregate when 'last' then limits.stale_after else reading.span end
+            from monitoring_internal.joined_points(series.series_id,
+                p_now - case reading.aggregate when 'last' then limits.stale_after else reading.span end, p_now,
+                tail.times, tail.point_values) as sample
         ) as step
     ) as point;
 $$;

@@ -27,7 +27,7 @@ begin
         from monitoring.metric_families as family
         where family.metric_family_id = any (p_families)
     ) as family;
-    if v_from < monitoring_internal.raw_from() then
+    if v_from < monitoring_internal.raw_from() or v_until >= monitoring_internal.appended_since() then
         return query
         select distinct on (point.series_id) point.series_id, point.sampled_at, point.value
         from monitoring_internal.read_points(p_series, v_from, v_until + interval '1 us') as point

@@ -16,33 +16,34 @@ as $$
 declare
     v_from constant timestamptz := (select min(range.from_at) from unnest(p_from) as range (from_at));
     v_until constant timestamptz := (select max(range.until_at) from unnest(p_until) as range (until_at));
-    v_is_raw constant boolean := v_from >= monitoring_internal.raw_from();
+    v_is_raw constant boolean := v_from >= monitoring_internal.raw_from()
+        and v_until <= monitoring_internal.appended_since();
 begin
     return query
     select bucket.start_at, bucket.count, bucket.sum, bucket.sum_squares, bucket.min, bucket.max,
         bucket.point_values[1], bucket.point_values[bucket.count], bucket.first_at, bucket.last_at,
         case when range.is_counter then coalesce(grown.increase, 0) end, range.series_id, distribution.sketch
     from unnest(p_series, p_from, p_until, p_counter) as range (series_id, from_at, until_at, is_counter)
+    left join monitoring_internal.appended_windows(
+        p_series, v_from - interval '1 us', v_until) as tail using (series_id)
     cross join lateral (
         select date_bin(p_width, sample.sampled_at, '1970-01-01 00:00Z') as start_at, count(*) as count,
             sum(case when abs(sample.value) <= 1e300 then sample.value else sign(sample.value) * 'Infinity' end) as sum,
-            sum(case
-                when abs(sample.value) > 1e150 then 'Infinity'
-                when abs(sample.value) > 1e-150 then sample.value * sample.value
-                else 0
-            end) as sum_squares,
-            min(sample.value) as min, max(sample.value) as max,
-            min(sample.sampled_at) as first_at, max(sample.sampled_at) as last_at,
+            sum(case when abs(sample.value) > 1e150 then 'Infinity'
+                when abs(sample.value) > 1e-150 then sample.value * sample.value else 0 end) as sum_squares,
+            min(sample.value) as min, max(sample.value) as max, min(sample.sampled_at) as first_at,
+            max(sample.sampled_at) as last_at,
             array_agg(sample.value order by sample.sampled_at) as point_values
         from (
             select raw.sampled_at, raw.value
-            from monitoring_internal.raw_points as raw
+            from monitoring.samples as raw
             where v_is_raw and raw.series_id = range.series_id
                 and raw.sampled_at >= range.from_at and raw.sampled_at < range.until_at
                 and raw.sampled_at >= v_from and raw.sampled_at < v_until
             union all
             select point.sampled_at, point.value
-            from monitoring_internal.read_points(array[range.series_id], range.from_at, range.until_at) as point
+            from monitoring_internal.joined_points(range.series_id, range.from_at - interval '1 us', range.until_at
+                - interval '1 us', tail.times, tail.point_values) as point
             where not v_is_raw
             -- Sums are the same to the last bit, wherever the samples come from.
             order by sampled_at

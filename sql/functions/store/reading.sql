@@ -1,5 +1,6 @@
 -- store/reading.sql: where samples are read, whatever form they have.
--- Owns packed_until, raw_from, read_points, window_points, newest_sample_time. Writes nothing.
+-- Owns packed_until, raw_from, appended_since, keyed_points, read_points, appended_windows, joined_points,
+-- window_points, known_window_points, newest_sample_time. Writes nothing.
 -- Any number of callers at once; each reads one snapshot, in which a day is in samples or in blocks, never both.
 
 -- Before this, samples are in blocks (and late_samples).
@@ -24,10 +25,21 @@ end;
 comment on function monitoring_internal.raw_from() is
     'From this time on raw_points has every sample; before it, use read_points().';
 
--- Every sample of some series in [from, until), whatever form it has. A window from raw_from() on touches no block, and
--- of equal steps only those of the window are unpacked. Inlined where it is called, so that it costs no more than its
--- tables.
-create or replace function monitoring_internal.read_points(
+-- From this on samples are in append mode; infinity: none are.
+create or replace function monitoring_internal.appended_since()
+returns timestamptz
+language sql stable parallel safe
+begin atomic
+    select state.appended_since from monitoring_internal.packing_state as state;
+end;
+
+comment on function monitoring_internal.appended_since() is
+    'From this time on samples may be in appended_samples; infinity when none are.';
+
+-- Every sample of some series in [from, until) but those of append mode. A window from raw_from() on touches no block,
+-- and of equal steps only those of the window are unpacked. Inlined where it is called, so that it costs no more than
+-- its tables.
+create or replace function monitoring_internal.keyed_points(
     p_series integer[], p_from timestamptz, p_until timestamptz)
 returns table (series_id integer, sampled_at timestamptz, value double precision)
 language sql stable parallel safe
@@ -68,7 +80,21 @@ begin atomic
     from monitoring.late_samples as late
     where late.series_id = any (p_series)
         and late.sampled_at >= p_from and late.sampled_at < p_until
-        and p_from < (select state.closed_until from monitoring_internal.packing_state as state)
+        and p_from < (select state.closed_until from monitoring_internal.packing_state as state);
+end;
+
+comment on function monitoring_internal.keyed_points(integer[], timestamptz, timestamptz) is
+    'Samples of some series from one time to before another but those of append mode, in no order. Use it laterally.';
+
+-- Every sample of some series in [from, until). Inlined likewise. What append mode has is scanned once a call: where
+-- the series are many, call it once for all of them, or take joined_points() series by series.
+create or replace function monitoring_internal.read_points(
+    p_series integer[], p_from timestamptz, p_until timestamptz)
+returns table (series_id integer, sampled_at timestamptz, value double precision)
+language sql stable parallel safe
+begin atomic
+    select keyed.series_id, keyed.sampled_at, keyed.value
+    from monitoring_internal.keyed_points(p_series, p_from, p_until) as keyed
     union all
     select appended.series_id, appended.sampled_at, appended.value
     from monitoring_internal.appended_points as appended
@@ -78,9 +104,57 @@ end;
 comment on function monitoring_internal.read_points(integer[], timestamptz, timestamptz) is
     'Every sample of some series from one time to before another, in whatever form, in no order.';
 
--- The samples of one series after one time and up to another, in the order of their times, for those who look at many
--- series: p_is_raw says that the windows begin at raw_from() or later, and then nothing but samples is touched.
--- Inlined as well; both parts are sorted, so that the raw one comes as its key has it.
+-- What append mode has of some series (null: of all) after one time and up to another, a row a series, by one scan.
+-- Not inlined, so that no plan scans it once a series.
+create or replace function monitoring_internal.appended_windows(
+    p_series integer[], p_after timestamptz, p_until timestamptz)
+returns table (series_id integer, times timestamptz[], point_values double precision[])
+language plpgsql stable parallel safe rows 10000
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_custom_plan
+set work_mem = '64MB'
+set jit = off
+as $$
+begin
+    if p_until < monitoring_internal.appended_since() then
+        return;
+    end if;
+    return query
+        select point.series_id, array_agg(point.sampled_at order by point.sampled_at),
+            array_agg(point.value order by point.sampled_at)
+        from monitoring_internal.appended_points as point
+        where point.sampled_at > p_after and point.sampled_at <= p_until
+            and (p_series is null or point.series_id = any (p_series))
+        group by point.series_id;
+end;
+$$;
+
+comment on function monitoring_internal.appended_windows(integer[], timestamptz, timestamptz) is
+    'Samples of append mode after one time and up to another, by series in the order of time.';
+
+-- The samples of one series after one time and up to another, for those who look at many series and have what append
+-- mode has of it from appended_windows(). Inlined.
+create or replace function monitoring_internal.joined_points(
+    p_series_id integer, p_after timestamptz, p_until timestamptz, p_times timestamptz[], p_values double precision[])
+returns table (sampled_at timestamptz, value double precision)
+language sql stable parallel safe
+begin atomic
+    select keyed.sampled_at, keyed.value
+    from monitoring_internal.keyed_points(array[p_series_id], p_after, p_until + interval '1 microsecond') as keyed
+    where keyed.sampled_at > p_after
+    union all
+    select appended.at, appended.value
+    from unnest(p_times, p_values) as appended (at, value)
+    where appended.at > p_after and appended.at <= p_until;
+end;
+
+comment on function monitoring_internal.joined_points(
+    integer, timestamptz, timestamptz, timestamptz[], double precision[]) is
+    'Samples of one series after one time and up to another, with those of append mode as given.';
+
+-- The samples of one series after one time and up to another, in the order of their times: p_is_raw says that it
+-- begins at raw_from() or later, and then no block is touched. Inlined as well; both parts are sorted, so that the raw
+-- one comes as its key has it. It scans what append mode has: where series are many, take the next.
 create or replace function monitoring_internal.window_points(
     p_series_id integer, p_after timestamptz, p_until timestamptz, p_is_raw boolean)
 returns table (series_id integer, sampled_at timestamptz, value double precision)
@@ -95,7 +169,7 @@ begin atomic
     )
     union all
     (
-        select point.series_id, point.sampled_at, point.value
+        select p_series_id, point.sampled_at, point.value
         from monitoring_internal.read_points(
             array[p_series_id], p_after, p_until + interval '1 microsecond') as point
         where not p_is_raw and point.sampled_at > p_after
@@ -106,7 +180,36 @@ end;
 comment on function monitoring_internal.window_points(integer, timestamptz, timestamptz, boolean) is
     'Samples of one series after one time and up to another, by time; p_is_raw: it begins at raw_from() or later.';
 
+-- The same for those who look at many series, and have what append mode has from appended_windows(). p_is_raw says that
+-- samples has all: the window begins at raw_from() or later and ends before appended_since().
+create or replace function monitoring_internal.known_window_points(
+    p_series_id integer, p_after timestamptz, p_until timestamptz, p_is_raw boolean,
+    p_times timestamptz[], p_values double precision[])
+returns table (series_id integer, sampled_at timestamptz, value double precision)
+language sql stable parallel safe
+begin atomic
+    (
+        select stored.series_id, stored.sampled_at, stored.value
+        from monitoring.samples as stored
+        where p_is_raw and stored.series_id = p_series_id
+            and stored.sampled_at > p_after and stored.sampled_at <= p_until
+        order by stored.sampled_at
+    )
+    union all
+    (
+        select p_series_id, point.sampled_at, point.value
+        from monitoring_internal.joined_points(p_series_id, p_after, p_until, p_times, p_values) as point
+        where not p_is_raw
+        order by point.sampled_at
+    );
+end;
+
+comment on function monitoring_internal.known_window_points(
+    integer, timestamptz, timestamptz, boolean, timestamptz[], double precision[]) is
+    'window_points() with the samples of append mode as given; p_is_raw: samples has all of the window.';
+
 -- When a series was sampled last after one time and up to another: of the last whole day that has a block, and since.
+-- Samples of append mode are not looked at: callers have many series, and take appended_windows().
 create or replace function monitoring_internal.newest_sample_time(
     p_series_id integer, p_after timestamptz, p_until timestamptz)
 returns timestamptz
@@ -121,10 +224,10 @@ as $$
             and block.period_at > p_after - interval '24 hours' and block.period_at <= p_until - interval '24 hours'
             and block.period_at < (select state.packed_until from monitoring_internal.packing_state as state)
     ) as day
-    cross join lateral monitoring_internal.read_points(
+    cross join lateral monitoring_internal.keyed_points(
         array[p_series_id], day.from_at, p_until + interval '1 microsecond') as point
     where point.sampled_at > p_after;
 $$;
 
 comment on function monitoring_internal.newest_sample_time(integer, timestamptz, timestamptz) is
-    'Time of the newest sample of a series after one time and up to another, packed or not.';
+    'Time of the newest sample of a series after one time and up to another, packed or not, but for append mode.';

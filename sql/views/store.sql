@@ -34,34 +34,38 @@ comment on column monitoring_internal.sample_points.sampled_at is 'When it was m
 comment on column monitoring_internal.sample_points.value is 'The value.';
 comment on column monitoring_internal.sample_points.period_at is 'Start of its day (UTC).';
 
+-- The two parts are within a query of their own: a barrier that is a union itself would be none.
 create or replace view monitoring.metric_samples with (security_barrier = true) as
 select
-    series.tenant_id,
-    family.name as metric,
-    family.kind,
-    series.labels,
-    sample.sampled_at,
-    sample.value,
-    sample.period_at
-from monitoring.series as series
-inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
--- Series by series: a join could not look into blocks so, and the empty part keeps the planner from making it one.
-cross join lateral (
-    select point.sampled_at, point.value, point.period_at
-    from monitoring_internal.keyed_sample_points as point
-    where point.series_id = series.series_id
+    stored.tenant_id,
+    stored.metric,
+    stored.kind,
+    stored.labels,
+    stored.sampled_at,
+    stored.value,
+    stored.period_at
+from (
+    select series.tenant_id, family.name as metric, family.kind, series.labels, sample.sampled_at, sample.value,
+        sample.period_at
+    from monitoring.series as series
+    inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
+    -- Series by series: a join could not look into blocks so, and the empty part keeps the planner from making it one.
+    cross join lateral (
+        select point.sampled_at, point.value, point.period_at
+        from monitoring_internal.keyed_sample_points as point
+        where point.series_id = series.series_id
+        union all
+        select null, null, null where false
+    ) as sample
     union all
-    select null, null, null where false
-) as sample
-where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[])
-union all
--- Append mode has no look-up by series: all of the time asked for at once.
-select series.tenant_id, family.name, family.kind, series.labels, point.sampled_at, point.value,
-    date_trunc('day', point.sampled_at, 'UTC')
-from monitoring_internal.appended_points as point
-inner join monitoring.series as series on series.series_id = point.series_id
-inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
-where series.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]);
+    -- Append mode has no look-up by series: all of the time asked for at once.
+    select series.tenant_id, family.name, family.kind, series.labels, point.sampled_at, point.value,
+        date_trunc('day', point.sampled_at, 'UTC')
+    from monitoring_internal.appended_points as point
+    inner join monitoring.series as series on series.series_id = point.series_id
+    inner join monitoring.metric_families as family on family.metric_family_id = series.metric_family_id
+) as stored
+where stored.tenant_id = any ((select monitoring.visible_tenant_ids())::uuid[]);
 
 comment on view monitoring.metric_samples is
     'Stored samples with their metric and labels, of the tenants that the reader sees.';

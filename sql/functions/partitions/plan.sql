@@ -170,7 +170,9 @@ begin
     -- A loop, newest first, that ends at the fifth partition with rows.
     for v_partition in
         select bounds.partition, bounds.lower_bound, bounds.upper_bound
-        from monitoring_internal.partition_bounds(monitoring_internal.partition_parent(p_table)) as bounds
+        from unnest(array[monitoring_internal.partition_parent(p_table),
+            monitoring_internal.append_parent(p_table)]) as parent (parent)
+        cross join lateral monitoring_internal.partition_bounds(parent.parent) as bounds
         where not bounds.is_default
         order by bounds.upper_bound desc
     loop

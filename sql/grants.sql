@@ -134,6 +134,8 @@ grant select on
     monitoring_admin, monitoring_service, monitoring_analyst, monitoring_reader, monitoring_exporter;
 grant execute on function
     monitoring.ingest_samples(text[], jsonb[], double precision[], timestamptz[], uuid, uuid),
+    monitoring.ingest_points(integer[], timestamptz[], double precision[], uuid, uuid),
+    monitoring.register_series(text[], jsonb[], uuid),
     monitoring.ingest_sample(text, jsonb, double precision, timestamptz, uuid),
     monitoring_internal.ingest_staged(uuid) to
     monitoring_admin, monitoring_service, monitoring_collector;

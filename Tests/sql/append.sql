@@ -1,7 +1,7 @@
 -- Append mode: partitions without a key, batches by their ids, closing, and that every reader sees each sample once.
 -- The steps: missing_appended_at, append_plan_at, create_appended_partition, start_append, shrink_append, key_appended,
 -- close_appended, perform_append_step_at. Ingest: claim_batch_at, current_append_span, store_appended_samples,
--- store_raw_samples. Reading: appended_since, keyed_points, appended_windows, joined_points, bound_series,
+-- store_raw_samples, store_batch. Known series: register_series, ingest_points, ingest_points_at, point_faults_at. Reading: appended_since, keyed_points, appended_windows, joined_points, bound_series,
 -- known_window_points.
 begin;
 set local search_path = tap, pg_catalog;
@@ -211,6 +211,26 @@ insert into monitoring_internal.staged_samples (batch_id, metric, labels, value,
 select '00000000-0000-4000-8000-000000000001', 'hose', '{}', 5, now();
 select is((monitoring_internal.ingest_staged('00000000-0000-4000-8000-000000000001')).duplicate, 1::bigint, 'a copied batch is known by its id');
 select is((select count(*) from monitoring_internal.ingest_batches), 2::bigint, 'a row a batch and tenant');
+
+-- known series ------------------------------------------------------------------------------------
+select monitoring.register_series('{known,known,bad name,known}', array['{"n": "1"}', '{"n": "2"}', '{}', '{"n": "1"}']::jsonb[]) as known \gset
+select is((:'known'::integer[])[3], null, 'register_series: null where a name has a fault');
+select is((:'known'::integer[])[1], (:'known'::integer[])[4], 'one id for one set of labels');
+select is((monitoring.register_series('{known}', '{"{\"n\": \"2\"}"}'))[1], (:'known'::integer[])[2], 'and the same another time');
+select is(monitoring_internal.ingest_points_at(array[k[1], k[2], k[1], k[2], 2000000000, k[1]], array[t, t, t, t, t, t + interval '1 day'],
+    array[1, 2, 3, 'NaN', 5, 6]::float8[], null, null, t)::text, '(2,1,3)', 'accepted, duplicate and refused, as with labels')
+from (select :'known'::integer[] as k, now() + interval '4 days' as t) as given;
+select results_eq($$ select reason, count(*)::int from monitoring.rejected_samples where metric is null group by 1 order by 1 $$,
+    $$ values ('nan', 1), ('too_new', 1), ('unknown_series', 1) $$, 'each with its reason');
+select is(monitoring_internal.point_faults_at(monitoring.system_tenant_id(), (:'known'::integer[])[1:2], array[now(), now()], '{1,2}', now()), null,
+    'point_faults_at: nothing to say where nothing is wrong');
+select is((monitoring.ingest_points((:'known'::integer[])[1:1], array[now()], '{1}', :'hosing')).rejected, 1::bigint,
+    'a series of another tenant is unknown');
+select is((monitoring_internal.ingest_points_at((:'known'::integer[])[1:1], array[now()], '{1}', null, '00000000-0000-4000-8000-000000000001', now())).duplicate,
+    1::bigint, 'batches are known by their ids here too');
+select throws_ok('select monitoring.ingest_points(''{1,2}'', ''{2026-01-01}'', ''{1}'')', 'PV201', null, 'arrays have one length');
+select throws_ok('select monitoring.ingest_points(''{1}'', ''{2026-01-01}'', ''{1}'', ''00000000-0000-4000-8000-00000000dead'')', 'PV002', null,
+    'and a tenant that is not seen is none');
 
 select * from finish();
 rollback;

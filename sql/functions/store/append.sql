@@ -1,5 +1,5 @@
 -- store/append.sql: where samples go that are not late, and which batches were taken in before.
--- Owns claim_batch_at, current_append_span, store_appended_samples, store_raw_samples.
+-- Owns claim_batch_at, current_append_span, store_appended_samples, store_raw_samples, store_batch.
 -- Writes samples, appended_samples, ingest_batches.
 -- Concurrency: any number of ingesters; rows with a key are written in its order. Two senders of one batch wait.
 
@@ -145,3 +145,34 @@ $$;
 comment on function monitoring_internal.store_raw_samples(
     integer[], timestamptz[], double precision[], text[], timestamptz) is
     'Stores samples that are not late where they belong, in samples or in append mode; returns how many.';
+
+-- Store a batch, late ones too, and note what rollups they change; returns how many. The caller holds the lock of
+-- ingest_lock_key(), shared, and has read p_raw_from since.
+create or replace function monitoring_internal.store_batch(
+    p_series integer[], p_sampled_at timestamptz[], p_value double precision[], p_fault text[], p_raw_from timestamptz)
+returns bigint
+language plpgsql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_stored bigint := monitoring_internal.store_raw_samples(p_series, p_sampled_at, p_value, p_fault, p_raw_from);
+begin
+    if p_raw_from > any (p_sampled_at) then
+        v_stored := v_stored + monitoring_internal.store_late_samples(
+            array(
+                select case when sample.fault is null then sample.series_id end
+                from unnest(p_series, p_fault) with ordinality as sample (series_id, fault, ordinal)
+                order by sample.ordinal
+            ),
+            p_sampled_at, p_value, p_raw_from);
+    end if;
+    if v_stored > 0 then
+        perform monitoring_internal.note_late_samples(p_series, p_sampled_at);
+    end if;
+    return v_stored;
+end;
+$$;
+
+comment on function monitoring_internal.store_batch(
+    integer[], timestamptz[], double precision[], text[], timestamptz) is
+    'Stores a batch wherever its samples belong and notes the rollups that they change; returns how many were new.';

@@ -171,21 +171,8 @@ begin
     v_raw_from := monitoring_internal.current_raw_from();
     v_resolved := monitoring_internal.resolve_series(
         v_tenant_id, p_metric, p_labels, monitoring_internal.value_faults_at(p_value, p_sampled_at, p_now));
-    v_result.accepted := monitoring_internal.store_raw_samples(
+    v_result.accepted := monitoring_internal.store_batch(
         v_resolved.series_ids, p_sampled_at, p_value, v_resolved.faults, v_raw_from);
-    if v_raw_from > any (p_sampled_at) then
-        v_result.accepted := v_result.accepted + monitoring_internal.store_late_samples(
-            array(
-                select case when sample.fault is null then sample.series_id end
-                from unnest(v_resolved.series_ids, v_resolved.faults)
-                    with ordinality as sample (series_id, fault, ordinal)
-                order by sample.ordinal
-            ),
-            p_sampled_at, p_value, v_raw_from);
-    end if;
-    if v_result.accepted > 0 then
-        perform monitoring_internal.note_late_samples(v_resolved.series_ids, p_sampled_at);
-    end if;
     if v_result.accepted < v_size then
         v_result.rejected := monitoring_internal.reject_samples_at(
             v_tenant_id, p_metric, p_labels, p_value, p_sampled_at, v_resolved.faults, p_now);

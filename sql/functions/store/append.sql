@@ -83,10 +83,16 @@ begin
         return v_stored;
     end if;
     begin
-        insert into monitoring.appended_samples (series_id, sampled_at, value)
-        select sample.series_id, sample.sampled_at, sample.value
-        from unnest(p_series, p_sampled_at, p_value, p_fault) as sample (series_id, sampled_at, value, fault)
-        where sample.fault is null and sample.sampled_at >= p_from and sample.sampled_at < p_until;
+        if p_fault is null and p_from <= all (p_sampled_at) and p_until > all (p_sampled_at) then
+            -- In the list of a select, arrays are not written to a table of their own first.
+            insert into monitoring.appended_samples (series_id, sampled_at, value)
+            select unnest(p_series), unnest(p_sampled_at), unnest(p_value);
+        else
+            insert into monitoring.appended_samples (series_id, sampled_at, value)
+            select sample.series_id, sample.sampled_at, sample.value
+            from unnest(p_series, p_sampled_at, p_value, p_fault) as sample (series_id, sampled_at, value, fault)
+            where sample.fault is null and sample.sampled_at >= p_from and sample.sampled_at < p_until;
+        end if;
     exception
         when unique_violation then
             -- A partition that has got its key and is not closed yet. To ask for conflicts costs a third where none is.

@@ -40,17 +40,19 @@ as $$
 declare
     v_earliest constant timestamptz := monitoring_internal.earliest_sample_at(p_now);
     v_latest constant timestamptz := p_now + monitoring_internal.setting_interval('store.max_future');
+    v_faults text[];
 begin
-    if not exists (
-        select from unnest(p_series, p_sampled_at, p_value) as sample (series_id, sampled_at, value)
-        left join monitoring.series as series
-            on series.series_id = sample.series_id and series.tenant_id = p_tenant_id
-        where (series.series_id > 0 and sample.sampled_at >= v_earliest and sample.sampled_at <= v_latest
-            and sample.value > '-Infinity' and sample.value < 'Infinity') is not true)
+    -- Arrays are looked at as they are, which takes a fifth of the time that rows made of them would. NaN is above all;
+    -- a null makes the whole null. Where a series is there twice, the exact look below has to tell.
+    if v_earliest <= all (p_sampled_at) and v_latest >= all (p_sampled_at)
+        and double precision '-Infinity' < all (p_value) and double precision 'Infinity' > all (p_value)
+        and cardinality(p_series) = (
+            select count(*) from monitoring.series as series
+            where series.series_id = any (p_series) and series.tenant_id = p_tenant_id)
     then
         return null;
     end if;
-    return array(
+    v_faults := array(
         select coalesce(
             monitoring_internal.sample_fault(sample.value, sample.sampled_at, v_earliest, v_latest),
             case when series.series_id is null then 'unknown_series' end)
@@ -59,6 +61,8 @@ begin
         left join monitoring.series as series
             on series.series_id = sample.series_id and series.tenant_id = p_tenant_id
         order by sample.ordinal);
+    return case when exists (
+        select from unnest(v_faults) as item (fault) where item.fault is not null) then v_faults end;
 end;
 $$;
 

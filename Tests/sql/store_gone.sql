@@ -6,7 +6,8 @@ select no_plan();
 
 -- Two metrics, thirty days of a sample every two hours; one keeps three days of them.
 insert into monitoring.retention_classes (name, raw_retention, rollup_1h, rollup_1d) values
-    ('gone_soon', '3 days', '10 days', '100 days'), ('gone_late', '60 days', '300 days', '1000 days');
+    ('gone_soon', '3 days', '10 days', '100 days'), ('gone_late', '60 days', '300 days', '1000 days'),
+    ('gone_days', '60 days', null, '1000 days');
 select monitoring_internal.register_families('[{"name": "gone_soon", "kind": "gauge", "retention_class": "gone_soon"},
     {"name": "gone_late", "kind": "gauge", "retention_class": "gone_late"}]');
 insert into monitoring.series (tenant_id, metric_family_id, labels)
@@ -49,10 +50,14 @@ from (values
     ('samples are kept longer from now on', $$ update monitoring.retention_classes set raw_retention = '10 days' where name = 'gone_soon' $$),
     ('hours are kept longer from now on', $$ update monitoring.retention_classes set rollup_1h = '50 days' where name = 'gone_soon' $$),
     ('the metric gets a class that keeps longer', $$ update monitoring.metric_families set retention_class = 'gone_late' where name = 'gone_soon' $$),
+    ('the metric gets a class without the hours that it had lost', $$ update monitoring.metric_families set retention_class = 'gone_days' where name = 'gone_soon' $$),
     ('rollups of all times wait to be built again', $$ select monitoring.rebuild_rollups('2026-03-01', '2026-04-01') $$),
     ('a class that keeps longer, and back', $$ update monitoring.metric_families set retention_class = 'gone_late' where name = 'gone_soon';
         update monitoring.metric_families set retention_class = 'gone_soon' where name = 'gone_soon' $$)
 ) as given (what, change);
+
+select is_empty($$ select * from monitoring_internal.query_levels('gone_days', '2026-03-31 01:00Z', '{"1h": "2026-01-01 00:00Z"}') where resolution = '1h' $$,
+    'a level that a class does not have is none, whatever was deleted of it');
 
 -- A day that is back from its file.
 insert into monitoring.late_samples select series_id, timestamptz '2026-03-10 00:30Z' + n * interval '2 hours', 1

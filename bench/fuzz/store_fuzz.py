@@ -333,7 +333,7 @@ class Fuzz:
             for x in grid:
                 key = (g[0], g[1], x)
                 if key not in have:
-                    raise Found(f"{what}\n no row {key}")
+                    raise Found(f"{what}\n no row {key} {EPOCH + timedelta(microseconds=x)}: {sorted(((str(EPOCH + timedelta(microseconds=k[2])), v) for k, v in have.items() if k[:2] == g))} expected {sorted(((str(EPOCH + timedelta(microseconds=k[2])), v) for k, v in want.items() if k[:2] == g))}")
                 if key in want:
                     before = x
                     continue
@@ -346,6 +346,8 @@ class Fuzz:
                     elif fill == "linear" and before is not None and any(y > x for y in known):
                         y = min(y for y in known if y > x)
                         p, n = have[(g[0], g[1], before)], have[(g[0], g[1], y)]
+                        if p is None or n is None:
+                            raise Found(f"{what}\n null where there are samples {key}")
                         e = p + (n - p) * (x - before) / (y - before)
                 h = have[key]
                 if (e is None) != (h is None) or e is not None and abs(e - h) > 1e-6 * max(abs(e), abs(h), 1):

@@ -106,6 +106,7 @@ begin
             monitoring_internal.kept_since(p_now, kept.retention), (p_gone ->> kept.resolution)::timestamptz)
     ) as held (since)
     where class.name = p_retention_class
+        and kept.retention is not null
         and held.since < level.watermark;
 end;
 $$;

@@ -1,6 +1,7 @@
 -- Every kind of question to the store of store.sql; to answers that have to be whole a division by zero would say that one is not.
 select count(*) as most from monitoring.series join monitoring.metric_families as family using (metric_family_id) where family.name = 'bench_latency' \gset
-select date_trunc('hour', now(), 'UTC') as end_at \gset
+-- The last whole hour that has samples.
+select date_trunc('hour', max(sampled_at), 'UTC') as end_at from monitoring.samples where series_id = (select min(series_id) from monitoring.series where labels ? 'asset_id') \gset
 create or replace procedure bench.ask_store(p_repeat integer, p_most integer, p_until timestamptz) language plpgsql as $$
 declare
     v_one constant text := 'select 1 / (count(value) = %L)::integer from monitoring.query_range(''bench_latency'', ''{"asset_id": "a%%s"}'', %L, %L, %L, %L)';
@@ -79,10 +80,10 @@ declare
 begin
     select string_agg(format('%L::jsonb', jsonb_build_object('asset_id', name)), ', ') into v_matched
     from jsonb_array_elements_text(p_matched::jsonb #> '{asset_id,in}') as name;
-    call bench.ask('ratio', p_what || ': query_range', 5, 1, format(
+    call bench.ask('ratio', p_what || ': query_range', 20, 1, format(
         'select count(value), min(labels ->> ''asset_id''), %%s from (select * from monitoring.query_range(''bench_latency'', %L, %L, %L, %L, %L, %L, ''none'')) as answer',
         p_matched, p_from, p_until, '1 ' || p_unit, p_aggregate, p_group));
-    call bench.ask('ratio', p_what || ': GROUP BY', 2, 1, format(
+    call bench.ask('ratio', p_what || ': GROUP BY', 3, 1, format(
         'select count(value), min(labels ->> ''asset_id''), %%s from (select %s as labels, bucket_at, value
             from (select %s as series_id, date_trunc(%L, sampled_at, ''UTC'') as bucket_at, %s as value
                 from bench.plain

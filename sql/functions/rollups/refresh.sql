@@ -89,9 +89,10 @@ comment on function monitoring_internal.late_spans(bigint[], text, interval, tim
 -- waits to be built again. In whole days, as a change of it is for the audit.
 create or replace function monitoring_internal.hold_rolled_up()
 returns void
-language sql volatile parallel unsafe
+language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+begin
     update monitoring.partition_holds as hold
     set covered_until = covered.until_at
     from (
@@ -111,6 +112,7 @@ as $$
     ) as covered
     where hold.name = 'rollups' and hold.table_name = covered.table_name
         and hold.covered_until is distinct from covered.until_at;
+end;
 $$;
 
 comment on function monitoring_internal.hold_rolled_up() is

@@ -140,8 +140,8 @@ grant execute on function
     monitoring_internal.ingest_staged(uuid) to
     monitoring_admin, monitoring_service, monitoring_collector;
 -- Not staged_at: a batch that nobody ingests must grow old.
-grant insert (batch_id, metric, labels, value, sampled_at, tenant_id) on monitoring_internal.staged_samples to
-    monitoring_admin, monitoring_service, monitoring_collector;
+grant insert (batch_id, metric, labels, value, sampled_at, tenant_id, series_id)
+    on monitoring_internal.staged_samples to monitoring_admin, monitoring_service, monitoring_collector;
 grant execute on function monitoring.discard_staged() to monitoring_admin, monitoring_service;
 grant select on
     monitoring.metric_samples, monitoring.latest_samples, monitoring.rejected_sample_counts,

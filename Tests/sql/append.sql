@@ -228,6 +228,12 @@ select is((monitoring.ingest_points((:'known'::integer[])[1:1], array[now()], '{
     'a series of another tenant is unknown');
 select is((monitoring_internal.ingest_points_at((:'known'::integer[])[1:1], array[now()], '{1}', null, '00000000-0000-4000-8000-000000000001', now())).duplicate,
     1::bigint, 'batches are known by their ids here too');
+insert into monitoring_internal.staged_samples (batch_id, series_id, metric, labels, value, sampled_at, tenant_id)
+select '00000000-0000-4000-8000-000000000009', id, metric, labels, 5, now() + interval '4 days 5 min', tenant
+from (values ((:'known'::integer[])[1], null, null::jsonb, null), (null, 'known', '{"n": "3"}', null),
+    ((:'known'::integer[])[2], null, null, monitoring.system_tenant_id())) as staged (id, metric, labels, tenant);
+select is(monitoring_internal.ingest_staged_at('00000000-0000-4000-8000-000000000009', now() + interval '4 days')::text, '(3,0,0)',
+    'a copied batch may name series by ids and by labels');
 select throws_ok('select monitoring.ingest_points(''{1,2}'', ''{2026-01-01}'', ''{1}'')', 'PV201', null, 'arrays have one length');
 select throws_ok('select monitoring.ingest_points(''{1}'', ''{2026-01-01}'', ''{1}'', ''00000000-0000-4000-8000-00000000dead'')', 'PV002', null,
     'and a tenant that is not seen is none');

@@ -5,6 +5,11 @@ from monitoring.appended_samples as stored
 order by stored.series_id, stored.sampled_at, age(stored.xmin) desc, stored.ctid
 on conflict do nothing;
 
+drop function if exists monitoring.ingest_samples(text[], jsonb[], double precision[], timestamptz[], uuid, uuid);
+drop function if exists monitoring_internal.ingest_samples_at(
+    text[], jsonb[], double precision[], timestamptz[], uuid, timestamptz, uuid);
+delete from monitoring_internal.staged_samples where series_id is not null;
+alter table monitoring_internal.staged_samples drop column series_id;
 delete from monitoring.settings where name = 'store.append_delay';
 delete from monitoring.partition_policies where table_name = 'monitoring_internal.ingest_batches';
 drop table monitoring_internal.ingest_batches;

@@ -1,5 +1,10 @@
 -- 0039: append mode: samples of open periods without a key, and the batches that were taken in.
 
+-- They have got a further argument with a default, and a call with the old ones must mean one function only.
+drop function if exists monitoring.ingest_samples(text[], jsonb[], double precision[], timestamptz[], uuid);
+drop function if exists monitoring_internal.ingest_samples_at(
+    text[], jsonb[], double precision[], timestamptz[], uuid, timestamptz);
+
 alter table monitoring.partition_policies
     add column mode text not null default 'btree',
     add constraint partition_policies_mode_check
@@ -65,6 +70,10 @@ comment on column monitoring_internal.ingest_batches.ingested_at is 'When it was
 comment on column monitoring_internal.ingest_batches.sample_count is 'How many samples it had.';
 comment on table monitoring_partitions.ingest_batches_default is
     'Rows that no partition takes. Kept empty: maintain_partitions() moves its rows.';
+
+alter table monitoring_internal.staged_samples add column series_id integer;
+comment on column monitoring_internal.staged_samples.series_id is
+    'The series, by register_series(), of rows that give it instead of metric and labels.';
 
 insert into monitoring.partition_policies (table_name, partition_interval, premake, retention) values
     ('monitoring_internal.ingest_batches', '1 day', 2, '3 days');

@@ -9,11 +9,13 @@ language plpgsql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    -- Of rows that name their series by its id: they are a batch of their own beside those with labels.
+    v_known_id constant uuid := md5(p_batch_id::text || ' known')::uuid;
     v_batch record;
     v_part monitoring.ingest_result;
     v_result monitoring.ingest_result := (0, 0, 0);
 begin
-    -- A loop over tenants, of which a batch seldom has more than one.
+    -- A loop over tenants and the two ways to name series: a batch seldom has more than one of either.
     for v_batch in
         with taken as (
             delete from monitoring_internal.staged_samples as staged
@@ -21,17 +23,24 @@ begin
             returning staged.*
         )
         select
-            taken.tenant_id,
+            coalesce(taken.tenant_id, monitoring.system_tenant_id()) as tenant_id,
             array_agg(taken.metric) as metric,
             array_agg(taken.labels) as labels,
             array_agg(taken.value) as value,
-            array_agg(taken.sampled_at) as sampled_at
+            array_agg(taken.sampled_at) as sampled_at,
+            array_agg(taken.series_id) as series_ids,
+            taken.series_id is not null as is_known
         from taken
-        group by taken.tenant_id
-        order by taken.tenant_id
+        group by coalesce(taken.tenant_id, monitoring.system_tenant_id()), taken.series_id is not null
+        order by 1, taken.series_id is not null
     loop
-        v_part := monitoring_internal.ingest_samples_at(
-            v_batch.metric, v_batch.labels, v_batch.value, v_batch.sampled_at, v_batch.tenant_id, p_now, p_batch_id);
+        if v_batch.is_known then
+            v_part := monitoring_internal.ingest_points_at(
+                v_batch.series_ids, v_batch.sampled_at, v_batch.value, v_batch.tenant_id, v_known_id, p_now);
+        else
+            v_part := monitoring_internal.ingest_samples_at(v_batch.metric, v_batch.labels, v_batch.value,
+                v_batch.sampled_at, v_batch.tenant_id, p_now, p_batch_id);
+        end if;
         v_result.accepted := v_result.accepted + v_part.accepted;
         v_result.duplicate := v_result.duplicate + v_part.duplicate;
         v_result.rejected := v_result.rejected + v_part.rejected;

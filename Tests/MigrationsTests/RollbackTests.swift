@@ -108,6 +108,14 @@ import Testing
         from monitoring.jobs as job
         cross join monitoring.targets as target
         where job.name = 'abroad' and target.name = 'north';
+        create table monitoring_partitions.appended_seeded partition of monitoring.appended_samples
+        for values from ('2026-03-01') to ('2026-03-02');
+        insert into monitoring.appended_samples (series_id, sampled_at, value)
+        values (1, '2026-03-01 12:00Z', 1), (1, '2026-03-01 12:00Z', 2);
+        insert into monitoring_internal.ingest_batches (batch_id, tenant_id, ingested_at, sample_count)
+        values (gen_random_uuid(), gen_random_uuid(), now(), 1);
+        update monitoring.partition_policies set mode = 'append', partition_interval = '10 min'
+        where table_name = 'monitoring.samples';
         insert into monitoring.job_target_totals (job_id, target_id, last_status, last_slot_at, last_finished_at)
         select lease.job_id, lease.target_id, 'succeeded', now(), now() from monitoring.job_leases as lease;
         """

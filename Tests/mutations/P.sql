@@ -34,10 +34,16 @@ alter role monitoring_service set work_mem = '256MB';
 select mutation.edit('monitoring_internal.make_series', 'where missing.place <= room.places', 'where true');
 -- P-12: what is beyond the bound is lost without a trace
 -- fails: Tests/sql/wide_names.sql › P-12: what is beyond it is kept aside with the reason
-select mutation.edit('monitoring_internal.resolve_series', 'then ''too_many_series''', 'then null');
+select mutation.edit('monitoring_internal.reject_samples_at', 'where sample.fault is not null',
+    'where sample.fault <> ''too_many_series''');
 -- P-15: old rows stay as they are
 -- fails: Tests/sql/packing.sql › P-15: a packed day takes a quarter of the bytes at most, measured (packed_sizes, block_bytes)
-select mutation.edit('monitoring_internal.encode_values', 'if encoding = 3 and not v_is_plain then', 'if false then');
+alter table monitoring.sample_blocks drop constraint sample_blocks_pkey;
+select mutation.edit('monitoring_internal.pack_raw_series', 'perform monitoring_internal.store_block(
+            p_period_at, v_time_vector_id, v_series.series_id, v_series.point_values);',
+    'perform monitoring_internal.store_block(p_period_at,
+            monitoring_internal.store_time_vector(p_period_at, array[row.at]), v_series.series_id, array[row.value])
+        from unnest(v_series.times, v_series.point_values) as row (at, value);');
 -- P-16: an index on a truncated time
 -- fails: Tests/sql/query_views.sql › P-16: buckets are columns, and indexes are on them
 create index rollups_1h_day_idx on monitoring.rollups_1h (date_trunc('day', bucket_at at time zone 'UTC'));

@@ -61,8 +61,8 @@ as $$
         where not exists (
                 select 1
                 from monitoring_internal.stored_counts(
-                    p_class, monitoring_internal.next_resolution(p_class, p_resolution), p_day,
-                    p_day + interval '24 hours') as coarse
+                    p_class, monitoring_internal.next_resolution(p_class, p_resolution, p_day + interval '24 hours'),
+                    p_day, p_day + interval '24 hours') as coarse
                 where coarse.series_id = fine.series_id and coarse.samples >= fine.samples)
         returning 1
     )

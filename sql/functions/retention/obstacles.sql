@@ -34,8 +34,10 @@ $$;
 comment on function monitoring_internal.stored_counts(text, text, timestamptz, timestamptz) is
     'Samples of each series of a class in a span, as counted at a resolution.';
 
--- The rollup that replaces what a class has at a resolution: the next coarser one that it keeps longer. Null for none.
-create or replace function monitoring_internal.next_resolution(p_class text, p_resolution text)
+-- The rollup that replaces what a class has at a resolution before a time: the next coarser one that it keeps longer, or
+-- where that one is deleted too, as after a long time without cleaning, what it was proven by. Null for none.
+create or replace function monitoring_internal.next_resolution(
+    p_class text, p_resolution text, p_until timestamptz)
 returns text
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -45,12 +47,17 @@ as $$
     inner join monitoring_internal.class_retentions() as own
         on own.retention_class = coarser.retention_class and own.resolution = p_resolution
     where coarser.retention_class = p_class and coarser.ordinal > own.ordinal and coarser.retention > own.retention
+        and not exists (
+            select 1
+            from monitoring.retention_states as state
+            where state.retention_class = p_class and state.resolution = coarser.resolution
+                and state.deleted_until >= p_until)
     order by coarser.ordinal
     limit 1;
 $$;
 
-comment on function monitoring_internal.next_resolution(text, text) is
-    'The rollup that stays when data of a class at a resolution go; null when nothing does.';
+comment on function monitoring_internal.next_resolution(text, text, timestamptz) is
+    'The rollup that stays when data of a class at a resolution from before a time go; null when nothing does.';
 
 -- Whether all of a span is in the next coarser rollup that the class keeps longer, sample for sample; what is missing.
 create or replace function monitoring_internal.rollup_obstacle(
@@ -60,7 +67,7 @@ language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_next constant text := monitoring_internal.next_resolution(p_class, p_resolution);
+    v_next constant text := monitoring_internal.next_resolution(p_class, p_resolution, p_until);
     v_pending text;
     v_wrong record;
 begin

@@ -28,7 +28,7 @@ create function monitoring_internal.prepare_session() returns void language sql 
     'select set_config(''work_mem'', ''256MB'', false)';
 -- P-08: settings of everybody's sessions
 -- fails: Tests/sql/conventions.sql › P-08: nor has a role or the database settings of ours
-alter role monitoring_service set work_mem = '256MB';
+do $$ begin execute format('alter database %I set work_mem = %L', current_database(), '256MB'); end $$;
 -- P-12: labels without a bound
 -- fails: Tests/sql/wide_names.sql › P-12: labels have a bound, and a view says who has reached it
 select mutation.edit('monitoring_internal.make_series', 'where missing.place <= room.places', 'where true');

@@ -34,8 +34,8 @@ $$;
 comment on function monitoring_internal.stored_counts(text, text, timestamptz, timestamptz) is
     'Samples of each series of a class in a span, as counted at a resolution.';
 
--- The rollup that replaces what a class has at a resolution before a time: the next coarser one that it keeps longer, or
--- where that one is deleted too, as after a long time without cleaning, what it was proven by. Null for none.
+-- The rollup that replaces what a class has at a resolution before a time: the next coarser one that it keeps longer,
+-- or where that one is deleted too, as after a long time without cleaning, what it was proven by. Null for none.
 create or replace function monitoring_internal.next_resolution(
     p_class text, p_resolution text, p_until timestamptz)
 returns text

@@ -97,6 +97,9 @@ insert into likes values
 set local role pgvigil_test_writer;
 insert into monitoring.platform_metrics select * from likes;
 insert into monitoring.platform_metrics select * from likes;
+select throws_ok(format($$ insert into monitoring.platform_metrics (platform, metric_type, value, content_id, tenant_id)
+    select 'video', 'likes', 1, string_agg(md5(n::text), ''), %L from generate_series(1, 300) as n $$, :'acme'), 'PV250', null,
+    'an item''s id that no index takes is refused, by its name');
 set local role pgvigil_test_reader;
 select set_eq('select p::text from monitoring.platform_metrics as p', 'select l::text from likes as l',
     'every column written to platform_metrics comes back unchanged, and once');

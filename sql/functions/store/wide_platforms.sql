@@ -75,7 +75,7 @@ comment on function monitoring_internal.keep_content_value(
     'Keeps the value of one content item beside the series of its platform''s metric; false when it was there before.';
 
 -- The deciding form.
--- Raises: PV002.
+-- Raises: PV002, PV250.
 create or replace function monitoring_internal.insert_platform_metric_at(
     p_row jsonb, p_value double precision, p_now timestamptz)
 returns boolean
@@ -95,6 +95,11 @@ declare
     v_fault text;
 begin
     perform monitoring_internal.require_visible_tenant(v_tenant_id);
+    -- It is in an index, which takes no more than 2,700 bytes.
+    if length(p_row ->> 'content_id') > 255 then
+        perform monitoring_internal.refuse_column(
+            'platform_metrics', 'content_id', 'is longer than 255 characters', 'Name the item by a key.');
+    end if;
     v_fault := coalesce(
         (monitoring_internal.value_faults_at(array[p_value], array[v_sampled_at], p_now))[1],
         monitoring_internal.platform_fault(v_tenant_id, p_row ->> 'platform', v_metric));

@@ -68,7 +68,7 @@ language sql stable as $$
 $$;
 -- C-17: the table's period counts where it is shorter than the class's
 -- fails: Tests/sql/retention.sql › C-17: the period of a table is that of its classes, whatever its policy says
-select mutation.edit('monitoring_internal.partition_retention', 'select coalesce(', 'select least(');
+select mutation.edit('monitoring_internal.partition_retention', 'return coalesce(v_retention,', 'return least(v_retention,');
 -- C-18: archiving deletes
 -- fails: Tests/sql/archive.sql › C-18: archiving deletes nothing
 select mutation.edit('monitoring_internal.archive_old_data_at', 'return v_marked;', 'delete from monitoring.sample_blocks; return v_marked;');

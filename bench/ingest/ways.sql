@@ -12,6 +12,8 @@ select number, 'bench_' || metric || '_total' as metric, jsonb_build_object(
     'server', 'db-' || number % 10, 'datname', 'database_' || number / 10, 'relname', 'table_' || number) as labels,
     row_number() over () as series_no
 from generate_series(1, 100) as metric, generate_series(1, 100) as number;
+create table bench.ids as
+select unnest(monitoring.register_series(array_agg(metric), array_agg(labels))) as series_id from bench.batch;
 create table bench.keyed (series_id integer not null, sampled_at timestamptz not null, value double precision not null,
     primary key (series_id, sampled_at));
 create table bench.bare (series_id integer not null, sampled_at timestamptz not null, value double precision not null);
@@ -38,19 +40,19 @@ declare
     v_wall timestamptz;
     v_cpu double precision;
     v_accepted bigint := 10000;
-    v_ids integer[];
 begin
     if p_way like 'known%' then
-        select monitoring.register_series(array_agg(metric), array_agg(labels)), array_agg(random() * 1000) as value,
-            array_agg(p_at) as at into v_batch from bench.batch;
-        v_ids := v_batch.register_series;
+        select array_agg(series_id) as ids, array_agg(random() * 1000) as value, array_agg(p_at) as at into v_batch
+        from bench.ids;
     elsif p_way = 'arrays' then
         select array_agg(metric) as metric, array_agg(labels) as labels, array_agg(random() * 1000) as value,
             array_agg(p_at) as at into v_batch from bench.batch;
+    elsif p_way = 'copied ids' then
+        execute format('copy (select %L::uuid, series_id, random() * 1000, %L::timestamptz from bench.ids) to %L',
+            v_batch_id, p_at, v_file);
     else
         execute format('copy (select %s from bench.batch cross join (select tenant_id from monitoring.tenants where is_system) as own) to %L',
             case p_way
-            when 'copied ids' then format('%L::uuid, (select s.series_id from monitoring.series as s join monitoring.metric_families as f using (metric_family_id) where f.name = batch.metric and s.labels = batch.labels), random() * 1000, %L::timestamptz', v_batch_id, p_at)
             when 'staged' then format('%L::uuid, metric, labels, random() * 1000, %L::timestamptz', v_batch_id, p_at)
             when 'wide' then format($f$tenant_id, metric, 'tables', 'counter', (random() * 1000)::numeric(20, 6), 'rows',
                 labels, 'public', labels ->> 'relname', %L::timestamptz$f$, p_at)
@@ -61,7 +63,7 @@ begin
     if p_way = 'arrays' then
         v_accepted := (monitoring.ingest_samples(v_batch.metric, v_batch.labels, v_batch.value, v_batch.at)).accepted;
     elsif p_way like 'known%' then
-        v_accepted := (monitoring.ingest_points(v_ids, v_batch.at, v_batch.value)).accepted;
+        v_accepted := (monitoring.ingest_points(v_batch.ids, v_batch.at, v_batch.value)).accepted;
     elsif p_way = 'staged' then
         execute format(
             'copy monitoring_internal.staged_samples (batch_id, metric, labels, value, sampled_at) from %L', v_file);

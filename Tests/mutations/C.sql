@@ -53,7 +53,7 @@ select mutation.edit('monitoring_internal.cleanup_class_at', 'v_refused := coale
     'raise exception ''the summary cannot be refreshed: %'', v_obstacle;');
 -- C-16: what is not rolled up yet is dropped all the same
 -- fails: Tests/sql/rollups.sql › C-16, R-07: samples whose rollups are not complete are not dropped, by whatever else goes wrong
-select mutation.edit('monitoring_internal.expired_partitions_at', 'where hold.table_name = policy.table_name', 'where false');
+select mutation.edit('monitoring_internal.partition_held_by_at', 'where hold.table_name = p_table', 'where false');
 -- C-17: a class has two periods at once
 -- fails: Tests/sql/retention.sql › C-17: a class has one period at each resolution
 create or replace function monitoring_internal.class_retentions()

@@ -17,7 +17,7 @@ update monitoring.partition_policies set partition_interval = '1 day';
 alter table monitoring.partition_policies add constraint whole_days check (partition_interval >= interval '1 day') not valid;
 -- P-02: packing drops what it packed a partition a day
 -- fails: Tests/sql/hourly_partitions.sql › P-02: and its twenty-four partitions of samples go
-select mutation.edit('monitoring_internal.expired_partitions_at', 'or bounds.upper_bound <= policy.released_until',
+select mutation.edit('monitoring_internal.old_partitions_at', 'or bounds.upper_bound <= policy.released_until',
     'or bounds.upper_bound = policy.released_until and bounds.lower_bound = policy.released_until - interval ''24 hours''');
 -- P-05: an index beside the key that begins like it
 -- fails: Tests/sql/conventions.sql › no index repeats the beginning of another

@@ -325,6 +325,18 @@ select results_eq(
         ('2026-02-28 00:00Z'::timestamptz, null::text), ('2026-03-01 00:00Z', null), ('2026-03-02 00:00Z', 'archive'),
         ('2026-03-03 00:00Z', 'archive'), ('2026-05-10 00:00Z', 'archive'), ('2026-05-11 00:00Z', 'archive') $$,
     'what is past its retention is told by its bounds, and what holds it by name');
+set local track_functions = 'all';
+select set_config('pgvigil.asked', coalesce(pg_stat_get_xact_function_calls(
+    'monitoring_internal.partition_held_by_at(text,timestamptz,timestamptz,timestamptz)'::regprocedure), 0)::text, true);
+select is(
+    (select array_agg(plan.lower_bound)
+        from monitoring_internal.partition_plan_at('monitoring.readings', '2027-03-01 03:00Z', 1) as plan),
+    array['2026-02-28 00:00Z'::timestamptz], 'the next step drops the oldest partition');
+select is(
+    pg_stat_get_xact_function_calls(
+        'monitoring_internal.partition_held_by_at(text,timestamptz,timestamptz,timestamptz)'::regprocedure)
+        - current_setting('pgvigil.asked')::bigint,
+    1::bigint, 'and only of that one it was asked whether it may go');
 select throws_ok(
     $$ select monitoring_internal.drop_partition_at(
         'monitoring.readings', '2026-03-02 00:00Z', '2026-03-03 00:00Z', '2027-03-01 03:00Z') $$,

@@ -19,7 +19,13 @@ as $$
         plan.upper_bound,
         null::text,
         null::interval
-    from monitoring_internal.partition_plan_at(p_table, p_now) as plan
+    from monitoring_internal.partition_plan_at(
+        p_table, p_now,
+        (
+            select count(distinct tried.step) + 1
+            from unnest(p_tried) as tried (step)
+            where starts_with(tried.step, 'drop ' || p_table || ' ')
+        )) as plan
     where cardinality(array_positions(
         p_tried, concat_ws(' ', plan.action, p_table, plan.partition_name))) < p_attempts
     order by plan.step_number

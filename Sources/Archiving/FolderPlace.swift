@@ -19,8 +19,15 @@ struct FolderPlace: ArchivePlace {
         try Files.move(path, to: "\(folder)/\(name)")
     }
 
+    /// A folder in which there is nothing at all has lost no file: it is not mounted.
     func fetch(_ name: String) throws(ArchiveFault) -> LocalCopy {
-        LocalCopy(path: "\(folder)/\(name)", isTemporary: false)
+        if access("\(folder)/\(name)", F_OK) != 0, errno == ENOENT || errno == ENOTDIR,
+            Files.names(in: folder).allSatisfy({ $0.hasPrefix(".") || $0 == "lost+found" })
+        {
+            throw ArchiveFault(
+                .place, "the folder \(folder) is not there, or empty", remedy: "is its file system mounted?")
+        }
+        return LocalCopy(path: "\(folder)/\(name)", isTemporary: false)
     }
 
     func remove(_ name: String) throws(ArchiveFault) {

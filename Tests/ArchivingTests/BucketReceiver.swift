@@ -6,9 +6,24 @@ import Runtime
 final class BucketReceiver: Sendable {
     /// What it keeps, by path.
     let objects = Lock<[String: [UInt8]]>([:])
+    /// When each was written, by path, where it was not just now.
+    let times = Lock<[String: String]>([:])
+    /// What it does wrong from now on.
+    let mischief = Lock(Mischief.none)
     /// Requests that were refused, with the reason.
     let refusals = Lock<[String]>([])
     let port: UInt16
+    /// What a bucket may do wrong.
+    enum Mischief: Sendable {
+        case none
+        /// Answers so.
+        case status(Int, String)
+        /// Says nothing until it is stopped.
+        case silence
+        /// Sends half of what it announced.
+        case half
+    }
+
     private let listener: Int32
     private let isStopped = Lock(false)
     private let accessKey: String
@@ -67,7 +82,19 @@ final class BucketReceiver: Sendable {
             refusals.withLock { $0.append("\(words[0]) \(words[1]): \(fault)") }
             return Self.say(client, 403, Array("<Error><Code>\(fault)</Code></Error>".utf8))
         }
-        switch words[0] {
+        switch mischief.withLock({ $0 }) {
+        case .none: answer(client, words[0], words[1], body)
+        case .status(let status, let code): Self.say(client, status, Array("<Error><Code>\(code)</Code></Error>".utf8))
+        case .silence:
+            while !isStopped.withLock({ $0 }), case .silence = mischief.withLock({ $0 }) { usleep(20_000) }
+        case .half: Self.say(client, 200, objects.withLock { $0[words[1]] } ?? [], isHalf: true)
+        }
+    }
+
+    private func answer(_ client: Int32, _ method: String, _ path: String, _ body: [UInt8]) {
+        let words = [method, path]
+        switch method {
+        case "GET" where path.contains("?"): Self.say(client, 200, Array(page(path).utf8))
         case "PUT":
             objects.withLock { $0[words[1]] = body }
             Self.say(client, 200, [])
@@ -80,14 +107,39 @@ final class BucketReceiver: Sendable {
         }
     }
 
+    /// Two names at a time, as ListObjectsV2 tells them; one stands there that is not ours.
+    private func page(_ path: String) -> String {
+        var query: [String: String] = [:]
+        for part in path.split(separator: "?")[1].split(separator: "&") {
+            let pair = part.split(separator: "=", omittingEmptySubsequences: false)
+            query[String(pair[0])] = pair.count > 1 ? String(pair[1]) : ""
+        }
+        let bucket = String(path.prefix { $0 != "?" })
+        let prefix = (query["prefix"] ?? "").split(separator: "%2F", omittingEmptySubsequences: false)
+            .joined(separator: "/")
+        let stored = objects.withLock { $0.keys.sorted() }
+        let names = stored.filter { $0.hasPrefix(bucket + prefix) && $0 > query["continuation-token"] ?? "" }
+        let entries = names.prefix(2).map { name in
+            let key = name.dropFirst(bucket.count).split(separator: "%20", omittingEmptySubsequences: false)
+                .joined(separator: "&#x20;")
+            let time = times.withLock { $0[name] } ?? "2100-01-01T00:00:00.000Z"
+            return "<Contents><Key>\(key)</Key><LastModified>\(time)</LastModified><Size>1</Size></Contents>"
+        }
+        let next = names.count > 2 ? "<NextContinuationToken>\(names[1])</NextContinuationToken>" : ""
+        return "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>\(names.count > 2)</IsTruncated>"
+            + entries.joined() + next + "</ListBucketResult>"
+    }
+
     /// What is wrong with a request; nil for nothing.
     private func fault(_ method: String, _ path: String, _ headers: [String: String], _ body: [UInt8]) -> String? {
         guard headers["x-amz-content-sha256"] == Self.hex(Self.sha256(body)) else { return "BadDigest" }
         guard let time = headers["x-amz-date"], time.count == 16 else { return "AccessDenied" }
         let day = String(time.prefix(8))
         let names = ["host", "x-amz-content-sha256", "x-amz-date"]
+        let target = path.split(separator: "?", maxSplits: 1)
         let canonical =
-            "\(method)\n\(path)\n\n" + names.map { "\($0):\(headers[$0] ?? "")\n" }.joined()
+            "\(method)\n\(target[0])\n\(target.count > 1 ? target[1] : "")\n"
+            + names.map { "\($0):\(headers[$0] ?? "")\n" }.joined()
             + "\n\(names.joined(separator: ";"))\n\(headers["x-amz-content-sha256"] ?? "")"
         let scope = "\(day)/\(region)/s3/aws4_request"
         let text = "AWS4-HMAC-SHA256\n\(time)\n\(scope)\n\(Self.hex(Self.sha256(Array(canonical.utf8))))"
@@ -116,10 +168,10 @@ final class BucketReceiver: Sendable {
         }
     }
 
-    private static func say(_ client: Int32, _ status: Int, _ body: [UInt8]) {
+    private static func say(_ client: Int32, _ status: Int, _ body: [UInt8], isHalf: Bool = false) {
         let head =
             "HTTP/1.1 \(status) x\r\nContent-Length: \(status == 204 ? 0 : body.count)\r\nConnection: close\r\n\r\n"
-        var rest = (Array(head.utf8) + body)[...]
+        var rest = (Array(head.utf8) + (isHalf ? body.prefix(body.count / 2) : body[...]))[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { send(client, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             guard count > 0 else { return }

@@ -62,7 +62,8 @@ import Testing
                 let result = try await scene.withArchiver(settings) { archiver in
                     try await archiver.restore(id: try #require(id), keep: nil)
                 }
-                #expect(result == (1000, stored))
+                #expect(result.samples == 1000)
+                #expect(result.stored == stored)
                 #expect(try await scene.value(Self.rows) == before)
             }
             // A file whose details do not count up is found out, though all of it was written so.

@@ -8,11 +8,11 @@ import Testing
 
 /// Places that refuse, stall, cut off or are not there: the day stays, with the reason, and nothing is called damaged.
 @Suite struct PlaceFaultTests {
-    private static func settings(_ receiver: BucketReceiver) throws -> ArchiveSettings {
+    private static func settings(_ receiver: BucketReceiver, slowSeconds: Int = 1) throws -> ArchiveSettings {
         var settings = try ArchiveSettings(
             target: "s3://box", endpoint: "http://127.0.0.1:\(receiver.port)", region: "eu-central-1",
             environment: ["AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "geheim"])
-        settings.slowSeconds = 1
+        settings.slowSeconds = slowSeconds
         return settings
     }
 
@@ -65,8 +65,7 @@ import Testing
         try await ArchiveScene.with { scene in
             let receiver = try BucketReceiver(accessKey: "AKIATEST", secretKey: "geheim", region: "eu-central-1")
             defer { receiver.stop() }
-            var settings = try Self.settings(receiver)
-            settings.slowSeconds = 60
+            let settings = try Self.settings(receiver, slowSeconds: 60)
             receiver.mischief.withLock { $0 = .silence }
             try await scene.mark()
             let shutdown = GracefulShutdown()
@@ -77,7 +76,7 @@ import Testing
                 usleep(500_000)
                 receiver.mischief.withLock { $0 = .none }
             }
-            let fault = await #expect(throws: ArchiveFault.self) { [settings] in
+            let fault = await #expect(throws: ArchiveFault.self) {
                 try await scene.withArchiver(settings, shutdown: shutdown) { _ = try await $0.next() }
             }
             #expect(fault?.kind == .interrupted)

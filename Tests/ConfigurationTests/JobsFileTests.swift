@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Configuration
@@ -70,6 +71,25 @@ struct JobsFileTests {
                 {"line":13,"name":"e","schedule":"@daily","sql":"y","targets":["all"]},\
                 {"line":14,"name":"f","schedule":"@daily","sql":"y","targets":["north","re:^app"]}]
                 """)
+    }
+
+    @Test("row 84: growth is noted monthly, parents are analysed weekly, and what is past its time goes daily, after archiving")
+    func shipped() throws {
+        let page = URL(fileURLWithPath: #filePath)
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "jobs.yml")
+        let jobs = try decode(String(contentsOf: page, encoding: .utf8)).jobs
+        for (name, schedule, call) in [
+            ("measure-growth", "45 3 1 * *", "monitoring.measure_growth()"),
+            ("analyze-parents", "15 3 * * sun", "monitoring.analyze_parents()"),
+            ("cleanup-old-metrics", "40 2 * * *", "monitoring.cleanup_old_metrics()"),
+        ] {
+            let job = try #require(jobs.first { $0.name == name })
+            #expect(job.schedule == schedule)
+            #expect(job.sql.contains(call))
+            #expect(job.isEnabled != false)
+        }
+        #expect(jobs.first { $0.name == "cleanup-old-metrics" }?.needs == ["archive-old-data"])
     }
 
     @Test("two files of one name are two sources when they say so")

@@ -118,14 +118,15 @@ final class BucketReceiver: Sendable {
         let prefix = (query["prefix"] ?? "").split(separator: "%2F", omittingEmptySubsequences: false)
             .joined(separator: "/")
         let stored = objects.withLock { $0.keys.sorted() }
-        let names = stored.filter { $0.hasPrefix(bucket + prefix) && $0 > query["continuation-token"] ?? "" }
+        let start = query["continuation-token"].flatMap { Int($0) } ?? 0
+        let names = stored.filter { $0.hasPrefix(bucket + prefix) }.dropFirst(start)
         let entries = names.prefix(2).map { name in
             let key = name.dropFirst(bucket.count).split(separator: "%20", omittingEmptySubsequences: false)
                 .joined(separator: "&#x20;")
             let time = times.withLock { $0[name] } ?? "2100-01-01T00:00:00.000Z"
             return "<Contents><Key>\(key)</Key><LastModified>\(time)</LastModified><Size>1</Size></Contents>"
         }
-        let next = names.count > 2 ? "<NextContinuationToken>\(names[1])</NextContinuationToken>" : ""
+        let next = names.count > 2 ? "<NextContinuationToken>\(start + 2)</NextContinuationToken>" : ""
         return "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>\(names.count > 2)</IsTruncated>"
             + entries.joined() + next + "</ListBucketResult>"
     }

@@ -26,7 +26,7 @@ import Testing
             let counted = folder.files()
             let (lost, young) = try await (name(scene, fence: 900), name(scene, fence: 901))
             let (alone, foreign) = try await (
-                name(scene, fence: 902, day: "2025-12-31"), name(scene, fence: 900, mark: "0badcafe")
+                name(scene, fence: 902, day: "2026-01-03"), name(scene, fence: 900, mark: "0badcafe")
             )
             let old = [
                 "\(lost).gz", "\(lost).json.partial", "\(alone).gz", "\(foreign).gz", "compliance/2026/notes.txt",
@@ -39,10 +39,10 @@ import Testing
                 #expect(found[0].fault == nil)
                 #expect(
                     found[0].orphans == [
-                        ArchiveOrphan(name: "\(alone).gz", obstacle: "nothing else holds its day"),
                         ArchiveOrphan(name: "\(lost).gz", obstacle: nil),
                         ArchiveOrphan(name: "\(lost).json.partial", obstacle: nil),
                         ArchiveOrphan(name: "\(young).gz", obstacle: "younger than 1 day"),
+                        ArchiveOrphan(name: "\(alone).gz", obstacle: "nothing else holds its day"),
                     ])
                 #expect(found[0].removed == (isRemoving ? 2 : 0))
             }

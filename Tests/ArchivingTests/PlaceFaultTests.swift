@@ -34,7 +34,7 @@ import Testing
                     return
                 }
                 #expect(error.contains(words), "\(error)")
-                #expect(try await scene.value("select count(*) from monitoring.archives where state = 'due'") == "2")
+                #expect(try await scene.value("select count(*) from monitoring.archives where state = 'due'") == "3")
                 try await scene.admin.execute("update monitoring.archives set due_at = now() - interval '1 hour'")
             }
             receiver.mischief.withLock { $0 = .none }
@@ -43,7 +43,7 @@ import Testing
                 scene.value("select archive_id from monitoring.archives where day = '2026-01-01'") ?? "")
             for (mischief, words) in [
                 (BucketReceiver.Mischief.silence, "too slow"), (.half, "partial"),
-                (.status(500, "SlowDown"), "status 500, SlowDown"),
+                (.status(500, "SlowDown"), "status 500, slowdown"),
             ] {
                 receiver.mischief.withLock { $0 = mischief }
                 // What cannot be told is not a finding: the state stays as it was.

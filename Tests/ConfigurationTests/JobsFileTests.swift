@@ -73,7 +73,7 @@ struct JobsFileTests {
                 """)
     }
 
-    @Test("row 84: growth is noted monthly, parents are analysed weekly, and what is past its time goes daily, after archiving")
+    @Test("row 84: growth is noted monthly, parents are analysed weekly, what is past its time goes daily")
     func shipped() throws {
         let page = URL(fileURLWithPath: #filePath)
             .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()

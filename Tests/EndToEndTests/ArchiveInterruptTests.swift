@@ -73,7 +73,7 @@ import Testing
             try await admin.waitUntil(Self.isAtRest)
             #expect(
                 try await admin.query("select count(*) from monitoring.archives where state = 'due' and attempt = 0")
-                    .scalar == "2")
+                    .scalar == "3")
             #expect(try await Self.run(["archive", "run"] + place, database).lines.count == 4)
             _ = try await admin.query("select monitoring_internal.cleanup_old_metrics_at('2026-01-09 01:00Z')")
             #expect(try await admin.query(Self.points).scalar == nil)
@@ -169,7 +169,7 @@ import Testing
             #expect(left.output.isEmpty, "\(left.output)")
             #expect(
                 try await admin.query("select count(*) from monitoring.archives where state = 'due' and attempt = 1")
-                    .scalar == "2")
+                    .scalar == "3")
             #expect(
                 try await admin.query("select monitoring_internal.cleanup_old_metrics_at('2026-01-09 01:00Z')").scalar
                     == "0")

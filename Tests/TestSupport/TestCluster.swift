@@ -54,6 +54,15 @@ package enum TestCluster {
         await admin.close()
     }
 
+    /// Runs `body` with a database of pgvigil in a cluster of its own, for tests that kill servers.
+    ///
+    /// - Throws: what `body` or starting the cluster throws.
+    package static func withDatabase<R>(_ body: @escaping (Database) async throws -> R) async throws -> R {
+        try await withCluster(try await migrated()) { cluster in
+            try await body(Database(name: migratedDatabase, cluster: cluster))
+        }
+    }
+
     /// Whether PGVIGIL_KEEP asks to leave folders and databases behind.
     package static var keeps: Bool { ProcessEnvironment.variables()["PGVIGIL_KEEP"] == "1" }
 

@@ -5,8 +5,8 @@ import Testing
 
 /// `refresh_rollups()` that ends in the middle of it, while samples come in order, late and twice.
 ///
-/// It was seen to fail when a watermark moved before its rows were there, when late ranges were forgotten before they
-/// were built, and when rows were added to what was there instead of taking its place.
+/// It was seen to fail when late ranges were forgotten before they were built, and when rows were added to what was
+/// there instead of taking its place.
 @Suite struct RollupCrashTests {
     /// Two gauges and two counters of all levels, two gauges of hours and days; `given` is what must be counted.
     static let given =

@@ -231,7 +231,7 @@ from (values
 -- Asking writes nothing: every function that takes part is read-only, and so are the questions themselves.
 select is_empty($$ select wanted.name, p.provolatile from unnest(array[
     'is_counter_like', 'check_counter', 'check_query_size', 'require_family', 'check_query_matchers', 'check_query_range',
-    'check_group_by', 'fold_values', 'fold_ends', 'newest_values', 'query_instant_at', 'latest_values_at', 'fold_exact_quantiles',
+    'check_group_by', 'fold_values', 'fold_ends', 'newest_points', 'newest_values', 'query_instant_at', 'latest_values_at', 'fold_exact_quantiles',
     'fold_sketched_quantiles', 'fold_query', 'query_values', 'raw_since', 'raw_until', 'read_packed', 'read_rollups',
     'read_sketched', 'query_series', 'query_groups', 'fold_steps', 'fold_reads', 'fold_direct', 'fold_direct_quantiles', 'fold_direct_rows',
     'fold_direct_groups', 'units_are_single', 'direct_level',

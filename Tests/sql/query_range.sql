@@ -141,6 +141,45 @@ update monitoring_internal.rollup_levels set watermark = '-infinity';
 select is((select string_agg(format('%s: %s', asked, difference), E'\n') from asked,
     pg_temp.difference(metric, host, from_at, until_at, step, aggregate, by) as difference where difference is not null),
     null, 'and so they are over blocks and samples alone');
+
+-- The newest of each, where one metric is stale after days and the other after minutes.
+update monitoring.metric_families set stale_after = case name when 'q_load' then interval '3 days' else '10 min' end where name like 'q\_%';
+create temporary table ids as select array_agg(series_id) as series, array_agg(metric_family_id) as families
+from monitoring.series join monitoring.metric_families as family using (metric_family_id) where family.name like 'q\_%';
+select is_empty($$ select moment.at, coalesce(found.series_id, known.series_id), found.value, known.value
+    from unnest(array['2026-09-29 03:00Z', '2026-10-01 23:59Z', '2026-10-02 00:01Z', '2026-10-03 12:00Z', '2026-10-07 01:00Z']::timestamptz[]) as moment (at)
+    cross join ids
+    cross join lateral (
+        (select newest.*, 'found' as form from monitoring_internal.newest_values(ids.series, ids.families, moment.at, '2026-10-08') as newest)
+        except all
+        (select distinct on (series_id) series_id, truth.at, value, 'found' from truth
+            where truth.at <= moment.at and truth.at > moment.at - case metric when 'q_load' then interval '3 days' else '10 min' end
+            order by series_id, truth.at desc)) as found
+    left join truth as known on false
+    union all
+    select moment.at, known.series_id, null, known.value
+    from unnest(array['2026-09-29 03:00Z', '2026-10-01 23:59Z', '2026-10-02 00:01Z', '2026-10-03 12:00Z', '2026-10-07 01:00Z']::timestamptz[]) as moment (at)
+    cross join ids
+    cross join lateral (
+        (select distinct on (series_id) series_id, truth.at, value from truth
+            where truth.at <= moment.at and truth.at > moment.at - case metric when 'q_load' then interval '3 days' else '10 min' end
+            order by series_id, truth.at desc)
+        except all
+        (select newest.* from monitoring_internal.newest_values(ids.series, ids.families, moment.at, '2026-10-08') as newest)) as known $$,
+    'newest_values finds the newest of each that is not stale, packed or not');
+create function pg_temp.read_blocks() returns bigint language sql as $$
+    select sum(read.seq_tup_read + coalesce(read.idx_tup_fetch, 0))::bigint
+    from pg_inherits join pg_stat_xact_all_tables as read on read.relid = inhrelid
+    where inhparent = 'monitoring.sample_blocks'::regclass
+$$;
+create temporary table blocks_read as select pg_temp.read_blocks() as before;
+select isnt_empty($$ select newest.* from ids, monitoring_internal.newest_values(ids.series, ids.families, '2026-10-04 05:00Z', '2026-10-08') as newest $$,
+    'what is stale after days has values');
+select is(pg_temp.read_blocks(), (select before from blocks_read), 'and no block is read for what was sampled since the last one');
+select isnt_empty($$ select newest.* from ids, monitoring_internal.newest_points(ids.series, array_fill('2026-09-30'::timestamptz, array[cardinality(ids.series)]), '2026-10-01') as newest $$,
+    'newest_points reads blocks');
+select cmp_ok(pg_temp.read_blocks(), '>', (select before from blocks_read), 'which is seen');
+update monitoring.metric_families set stale_after = null where name like 'q\_%';
 update monitoring_internal.rollup_levels as level set watermark = mark.watermark from mark where mark.resolution = level.resolution;
 
 -- A late sample whose buckets wait to be made again is in the answer at once, and none is counted twice.

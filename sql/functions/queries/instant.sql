@@ -1,9 +1,35 @@
 -- queries/instant.sql: values at one time, and samples as they are.
--- Owns newest_values, query_instant_at, query_instant, latest_values_at, latest_values, samples_between.
+-- Owns newest_points, newest_values, query_instant_at, query_instant, latest_values_at, latest_values, samples_between.
 -- Writes nothing. Concurrency: any number of callers; each answers of one snapshot.
 
+-- The newest sample of each series after a time of its own and before another, whatever form it has: one look for all.
+create or replace function monitoring_internal.newest_points(
+    p_series integer[], p_after timestamptz[], p_until timestamptz)
+returns table (series_id integer, sampled_at timestamptz, value double precision)
+language plpgsql stable parallel restricted
+rows 1000
+set search_path = pg_catalog, pg_temp
+set jit = off
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_from constant timestamptz := (select min(given.at) from unnest(p_after) as given (at));
+begin
+    return query
+    select distinct on (point.series_id) point.series_id, point.sampled_at, point.value
+    from monitoring_internal.read_points(p_series, v_from, p_until) as point
+    inner join unnest(p_series, p_after) as wanted (series_id, after_at) on wanted.series_id = point.series_id
+    where point.sampled_at > wanted.after_at
+    order by point.series_id, point.sampled_at desc;
+end;
+$$;
+
+comment on function monitoring_internal.newest_points(integer[], timestamptz[], timestamptz) is
+    'The newest sample of each series after a time of its own and before another, packed or not.';
+
 -- The newest sample of each series up to a time, unless it was stale by then; null: up to now, those a little ahead of
--- the clock included. Raw ones are found at the end of each series' key; a call for all of them reads what is packed.
+-- the clock included. Raw ones are found at the end of each series' key; what is packed is read for those alone that
+-- have none and are not stale before a day has gone by.
 create or replace function monitoring_internal.newest_values(
     p_series integer[], p_families integer[], p_at timestamptz, p_now timestamptz)
 returns table (series_id integer, sampled_at timestamptz, value double precision)
@@ -18,40 +44,49 @@ declare
     v_until constant timestamptz := coalesce(
         p_at, p_now + monitoring_internal.setting_interval('store.max_future'));
     v_stale_after constant interval := monitoring_internal.setting_interval('store.stale_after');
+    v_raw_from constant timestamptz := monitoring_internal.raw_from();
+    v_series integer[];
+    v_after timestamptz[];
     v_from timestamptz;
 begin
-    select coalesce(p_at, p_now) - coalesce(max(family.stale_after), '0')
-    into v_from
-    from (
-        select coalesce(family.stale_after, v_stale_after) as stale_after
-        from monitoring.metric_families as family
-        where family.metric_family_id = any (p_families)
-    ) as family;
-    if v_from < monitoring_internal.raw_from() or v_until >= monitoring_internal.appended_since() then
-        return query
-        select distinct on (point.series_id) point.series_id, point.sampled_at, point.value
-        from monitoring_internal.read_points(p_series, v_from, v_until + interval '1 us') as point
-        inner join unnest(p_series, p_families) as wanted (series_id, family_id) on wanted.series_id = point.series_id
-        inner join monitoring.metric_families as family on family.metric_family_id = wanted.family_id
-        where point.sampled_at > coalesce(p_at, p_now) - coalesce(family.stale_after, v_stale_after)
-        order by point.series_id, point.sampled_at desc;
-    else
-        return query
+    select array_agg(given.series_id), array_agg(stale.after_at), greatest(min(stale.after_at), v_raw_from)
+    into v_series, v_after, v_from
+    from unnest(p_series, p_families) as given (series_id, family_id)
+    inner join monitoring.metric_families as family on family.metric_family_id = given.family_id
+    cross join lateral (
+        select coalesce(p_at, p_now) - coalesce(family.stale_after, v_stale_after) as after_at) as stale;
+    if v_until >= monitoring_internal.appended_since() then
+        return query select * from monitoring_internal.newest_points(v_series, v_after, v_until + interval '1 us');
+        return;
+    end if;
+    return query
+    with raw as materialized (
         select wanted.series_id, newest.sampled_at, newest.value
-        from unnest(p_series, p_families) as wanted (series_id, family_id)
-        inner join monitoring.metric_families as family on family.metric_family_id = wanted.family_id
+        from unnest(v_series, v_after) as wanted (series_id, after_at)
         cross join lateral (
             select point.sampled_at, point.value
             from monitoring_internal.raw_points as point
             where point.series_id = wanted.series_id
-                and point.sampled_at > coalesce(p_at, p_now) - coalesce(family.stale_after, v_stale_after)
+                and point.sampled_at > wanted.after_at
                 -- Prunes partitions when the plan is made; the exact bound is the line above.
-                and point.sampled_at > v_from
+                and point.sampled_at >= v_from
                 and point.sampled_at <= any (array[v_until])
             order by point.sampled_at desc
             limit 1
-        ) as newest;
-    end if;
+        ) as newest
+    )
+    select * from raw
+    union all
+    select packed.*
+    from (
+        select array_agg(wanted.series_id) as series_ids, array_agg(wanted.after_at) as after_ats
+        from unnest(v_series, v_after) as wanted (series_id, after_at)
+        where wanted.after_at < v_raw_from
+            and not exists (select from raw where raw.series_id = wanted.series_id)
+        having count(*) > 0
+    ) as missing
+    cross join lateral monitoring_internal.newest_points(
+        missing.series_ids, missing.after_ats, least(v_until + interval '1 us', v_raw_from)) as packed;
 end;
 $$;
 

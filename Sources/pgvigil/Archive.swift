@@ -24,7 +24,7 @@ extension Command {
             Command(
                 name: "verify", summary: "read files again and compare them with their manifests",
                 operands: .upTo(2, "[CLASS [DAY]]"),
-                options: [.flag("remove-orphans", "remove files of ours that no archive knows")] + .archive,
+                options: .archive + [.flag("remove-orphans", "remove files of ours that no archive knows")],
                 details: [
                     "Exit status 60: a file is damaged or missing; its day is not dropped. Without a",
                     "CLASS it tells files of ours that no archive knows: of writers that were killed.",

@@ -17,7 +17,10 @@ import Testing
                 let down = files.first { $0.path == migration.path.dropLast(4) + ".down.sql" }
                 guard let down else { continue }
                 let after = try await State.of(database)
-                #expect(!Catalog.differences(before.catalog, after.catalog).isEmpty || before.rows != after.rows)
+                // What drops functions of older releases finds none here.
+                #expect(
+                    !Catalog.differences(before.catalog, after.catalog).isEmpty || before.rows != after.rows
+                        || migration.text.contains("\ndrop function if exists "))
                 try await run(down, database)
                 #expect(try await State.of(database).differences(from: before) == [], "\(down.path)")
                 try await run(migration, database)

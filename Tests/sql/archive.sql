@@ -103,6 +103,17 @@ create temporary table later as
 select claimed.* from monitoring_internal.claim_archive_at(
     '00000000-0000-4000-8000-00000000000b', null, null, '2026-01-09 01:06Z') as claimed;
 select is((select archive_id from later), (select archive_id from claim), 'after the lease another takes it over');
+-- Files are deleted after both: no crash of a server that commits without waiting may bring back what names them.
+set local synchronous_commit = off;
+select ok(
+    (select count(*) > 0 from later cross join lateral monitoring_internal.take_archive_at(
+        '00000000-0000-4000-8000-00000000000b', later.archive_id, null, '2026-01-09 01:06Z'))
+    and current_setting('synchronous_commit') = 'local', 'commit_to_disk: a claim is on disk before its file is touched');
+update later set fence = fence + 1;
+set local synchronous_commit = off;
+select ok(
+    (select count(*) > 0 from later cross join lateral monitoring_internal.held_archive(later.archive_id, later.fence))
+    and current_setting('synchronous_commit') = 'local', 'and a report before older files are removed');
 select matches(
     pg_temp.try($$ select monitoring_internal.finish_archive_at(archive_id, fence, 'file:///x', 'a.gz', '{}', now())
         from claim $$), '^PV240', 'and who had it before cannot report');

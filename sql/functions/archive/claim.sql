@@ -1,6 +1,19 @@
 -- archive/claim.sql: which day a service has in hand, under a lease and a fence, and what it reports of it.
--- Owns take_archive_at, claim_archive_at, claim_archive, hold_archive, held_archive, finish_archive_at, finish_archive.
+-- Owns commit_to_disk, take_archive_at, claim_archive_at, claim_archive, hold_archive, held_archive.
 -- Writes archives. Concurrency: any number of services; rows are taken with skip locked, reports need the fence.
+
+-- Have this transaction on disk when its commit returns, whatever the session or the server says: files are deleted
+-- after it, and a crash of the server must not bring back a row that names them.
+create or replace function monitoring_internal.commit_to_disk()
+returns void
+language sql volatile parallel unsafe
+set search_path = pg_catalog, pg_temp
+as $$
+    select set_config('synchronous_commit', 'local', true) where current_setting('synchronous_commit') = 'off';
+$$;
+
+comment on function monitoring_internal.commit_to_disk() is
+    'Has this transaction on disk when its commit returns, even where synchronous_commit is off.';
 
 -- Give a day to a service; what it is to do follows from the state unless told.
 create or replace function monitoring_internal.take_archive_at(
@@ -9,6 +22,7 @@ returns setof monitoring_internal.claimed_archive
 language sql volatile parallel unsafe
 set search_path = pg_catalog, pg_temp
 as $$
+    select monitoring_internal.commit_to_disk();
     update monitoring.archives as archive
     set fence = archive.fence + 1,
         lease_instance_id = p_instance_id,
@@ -92,6 +106,7 @@ as $$
 declare
     v_archive monitoring.archives;
 begin
+    perform monitoring_internal.commit_to_disk();
     select archive.* into v_archive
     from monitoring.archives as archive
     where archive.archive_id = p_archive_id and archive.fence = p_fence and archive.lease_instance_id is not null

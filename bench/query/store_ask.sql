@@ -37,7 +37,9 @@ begin
         'select 1 / (count(value) = 168)::integer from monitoring.query_range(''bench_latency'', ''{"asset_id": {"ne": "%%s"}}'', %L, %L, ''1 hour'', ''avg'', ''{}'')',
         p_until - interval '7 days', p_until));
     call bench.ask('store', 'avg by day of 300 groups, 30 d', least(p_repeat, 10), p_most, format(
-        'select 1 / (count(value) = 300 * 31)::integer from monitoring.query_range(''bench_latency'', ''{"asset_id": {"ne": "%%s"}}'', %L, %L, ''1 day'', ''avg'', ''{platform}'')',
+        'select 1 / (count(value) = 300 * %s)::integer from monitoring.query_range(''bench_latency'', ''{"asset_id": {"ne": "%%s"}}'', %L, %L, ''1 day'', ''avg'', ''{platform}'')',
+        -- Thirty days, of which the first and the last are parts of one, or thirty whole ones.
+        ceil(extract(epoch from p_until - date_trunc('day', p_until - interval '30 days', 'UTC')) / 86400),
         p_until - interval '30 days', p_until));
     call bench.ask('store', 'p95 by hour of 300 groups, 1 d', least(p_repeat, 10), p_most, format(
         'select 1 / (count(value) = 300 * 24)::integer from monitoring.query_range(''bench_latency'', ''{"asset_id": {"ne": "%%s"}}'', %L, %L, ''1 hour'', ''p95'', ''{platform}'')',

@@ -23,7 +23,8 @@ comment on function monitoring_internal.window_measures(
     'What a window of a series comes to: count, avg, min, max, sum, last, delta, stddev, increase, rate.';
 
 -- Fold the samples of every series that rules read, in up to three windows that end together, the longest first. One
--- look-up a series by the key of samples, whose cost does not depend on how full a day's partition is. What a window
+-- look-up a series by the key of samples, whose cost does not depend on how full a day's partition is: nothing else
+-- can hold these windows, or fold_packed_series reads them. What a window
 -- comes to does not depend on which others are read beside it: a replay of one rule finds the same.
 create or replace function monitoring_internal.fold_rule_series(
     p_rules integer[], p_starts timestamptz[], p_end_at timestamptz)
@@ -73,7 +74,7 @@ begin
             from (
                 select point.value as v, point.sampled_at as at, point.sampled_at > v_2 as is_2,
                     point.sampled_at > v_3 as is_3
-                from monitoring_internal.raw_points as point
+                from monitoring.samples as point
                 where point.series_id = wanted.series_id and point.sampled_at > wanted.from_at
                     and point.sampled_at > v_1 and point.sampled_at <= p_end_at
                 order by point.sampled_at) as sample
@@ -141,7 +142,7 @@ begin
                     -- What is less than before began anew, from zero.
                     point.value - case when point.value >= lag(point.value) over in_order
                         then lag(point.value) over in_order else 0 end as step
-                from monitoring_internal.raw_points as point
+                from monitoring.samples as point
                 where point.series_id = wanted.series_id and point.sampled_at > wanted.from_at - wanted.distance
                     and point.sampled_at > v_from and point.sampled_at <= p_end_at
                 window in_order as (order by point.sampled_at)) as walk

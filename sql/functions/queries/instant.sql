@@ -65,7 +65,7 @@ begin
         from unnest(v_series, v_after) as wanted (series_id, after_at)
         cross join lateral (
             select point.sampled_at, point.value
-            from monitoring_internal.raw_points as point
+            from monitoring.samples as point
             where point.series_id = wanted.series_id
                 and point.sampled_at > wanted.after_at
                 -- Prunes partitions when the plan is made; the exact bound is the line above.

@@ -205,6 +205,14 @@ select isnt_empty($$ select from monitoring_internal.query_reads(
         array(select distinct series_id from truth), array(select distinct series_id from truth), '{1h}', '{2026-09-30 00:00Z}',
         '{2026-10-01 00:00Z}') as reads where 'packed' = any (reads.sources) and '1h' = any (reads.sources) $$,
     'query_reads takes samples for these buckets and rollups for the others');
+insert into monitoring_internal.late_ranges (series_id, from_at, until_at)
+select distinct series_id, timestamptz '2026-09-30 00:00Z', timestamptz '2026-09-30 23:00Z' from truth
+where metric = 'q_load' and labels ->> 'host' = 'h1';
+select is((select string_agg(format('%s: %s', aggregate, difference), E'\n')
+    from unnest(array['sum', 'max', 'count', 'avg']) as aggregate, unnest(array['5 min', '1 hour', '1 day']::interval[]) as step,
+        pg_temp.difference('q_load', '.*', '2026-09-30 00:00Z', '2026-10-01 00:00Z', step, aggregate, '{dc}') as difference
+    where difference is not null),
+    null, 'series whose buckets wait and others whose do not are put together');
 delete from monitoring_internal.late_ranges;
 
 -- A metric whose class gets a level has no rows of it for the days before: these are answered from samples.

@@ -19,11 +19,13 @@ $$;
 comment on function monitoring_internal.units_are_single(integer[], integer[]) is
     'Whether what is read of each unit is of one series.';
 
--- The level whose buckets are the step's: its rows are all that their buckets have, since ranges are divided between
--- levels and samples by whole buckets. Null where there is none; for what counters grew by, since a step from one
--- bucket to the next is in neither; and where several series are to be put together by more than sums and extremes.
+-- The level whose buckets are the step's: its rows are all that their buckets have, if the ranges of all series of a
+-- unit are divided alike between levels and samples; late samples that wait divide those of their series alone.
+-- Null where there is none; for what counters grew by, since a step from one bucket to the next is in neither; and
+-- where several series are to be put together by more than sums and extremes.
 create or replace function monitoring_internal.direct_level(
-    p_aggregate text, p_stride interval, p_series integer[], p_units integer[], p_sources text[])
+    p_aggregate text, p_stride interval, p_series integer[], p_units integer[], p_sources text[],
+    p_from timestamptz[], p_until timestamptz[])
 returns text
 language plpgsql stable parallel restricted
 set search_path = pg_catalog, pg_temp
@@ -34,12 +36,21 @@ begin
         from monitoring_internal.rollup_levels as level
         where level.width = p_stride and level.resolution = any (p_sources)
             and p_aggregate not in ('rate', 'increase')
-            and (p_aggregate not in ('first', 'last', 'quantile')
-                or monitoring_internal.units_are_single(p_series, p_units)));
+            and (monitoring_internal.units_are_single(p_series, p_units)
+                or p_aggregate not in ('first', 'last', 'quantile') and not exists (
+                    select from (
+                        select reading.*, count(*) over (partition by unit_no, source, from_at, until_at) as alike,
+                            dense_rank() over (partition by unit_no order by series_id)
+                                + dense_rank() over (partition by unit_no order by series_id desc) - 1 as all_series
+                        from unnest(p_units, p_series, p_sources, p_from, p_until)
+                            as reading (unit_no, series_id, source, from_at, until_at)
+                    ) as divided
+                    where divided.alike <> divided.all_series)));
 end;
 $$;
 
-comment on function monitoring_internal.direct_level(text, interval, integer[], integer[], text[]) is
+comment on function monitoring_internal.direct_level(
+    text, interval, integer[], integer[], text[], timestamptz[], timestamptz[]) is
     'The level whose buckets are those of a query, and which can be folded apart from the rest; else null.';
 
 -- The buckets of a level: as they are where each unit is one series, else those of its series together. The statement

@@ -86,7 +86,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
-    v_direct constant text := monitoring_internal.direct_level(p_aggregate, p_stride, p_series, p_units, p_sources);
+    v_direct constant text := monitoring_internal.direct_level(
+        p_aggregate, p_stride, p_series, p_units, p_sources, p_from, p_until);
     v_rest record;
 begin
     if v_direct is null then
